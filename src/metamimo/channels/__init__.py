@@ -1,0 +1,1 @@
+"""Who hears the surface: random and imported channels."""

@@ -1,0 +1,5 @@
+"""Channel models by name."""
+
+from metamimo.registry import Registry
+
+CHANNELS = Registry("channel", {"correlated_rayleigh": "metamimo.channels.rayleigh:correlated_rayleigh"})

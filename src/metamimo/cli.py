@@ -1,0 +1,200 @@
+"""The command line. Nothing but typer is imported here: `--help` must answer at once."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+from typer.core import TyperCommand
+
+if TYPE_CHECKING:
+    from metamimo.figures.reproduce import Reproduction
+
+app = typer.Typer(
+    name="metamimo",
+    help="Metasurface transmitters in wireless communication: reproduce figures, look at results, export them.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+
+BAD_INPUT = 2
+INTERRUPTED = 130
+
+FigureName = Annotated[str, typer.Argument(metavar="PAPER/FIG", help="A figure, see `metamimo list`.")]
+ResultFolder = Annotated[Path, typer.Argument(metavar="DIR", help="An output folder, or a figure's folder in it.")]
+
+
+class Guarded(TyperCommand):
+    """A command whose expected errors end in one message and an exit code, never in a traceback."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command."""
+        from metamimo.errors import ConfigError, FeasibilityError, MetamimoError, ShapeError, StoreError
+
+        try:
+            return super().invoke(ctx)
+        except MetamimoError as error:
+            typer.echo(f"error: {error}", err=True)
+            given = isinstance(error, (ConfigError, StoreError, ShapeError, FeasibilityError))
+            raise typer.Exit(BAD_INPUT if given else 1) from None
+        except KeyboardInterrupt:
+            typer.echo("interrupted: finished tasks are stored; run the same command again to go on", err=True)
+            raise typer.Exit(INTERRUPTED) from None
+
+
+@app.command("list", cls=Guarded)
+def list_figures() -> None:
+    """List the figures that can be reproduced."""
+    from metamimo.papers.registry import FIGURES
+
+    width = max(map(len, FIGURES))
+    for name, entry in sorted(FIGURES.items()):
+        typer.echo(f"{name:<{width}}  {entry.title}")
+
+
+@app.command(cls=Guarded)
+def reproduce(
+    figure: Annotated[str, typer.Argument(metavar="PAPER/FIG", help="A figure, or PAPER/all.")],
+    full: Annotated[bool, typer.Option("--full/--quick", help="The figure as published, or a version of minutes.")] = (
+        False
+    ),
+    trials: Annotated[int | None, typer.Option(min=1, help="Realisations a point; more extend a store.")] = None,
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Results go to DIR/PAPER/FIG.")] = Path("runs"),
+    executor: Annotated[
+        Literal["inline", "dask"] | None,
+        typer.Option(help="Where tasks run; dask if --workers or --scheduler is given."),
+    ] = None,
+    workers: Annotated[int | None, typer.Option(min=1, help="Local dask worker processes.")] = None,
+    scheduler: Annotated[str | None, typer.Option(metavar="ADDRESS", help="A running dask scheduler.")] = None,
+    shard: Annotated[str, typer.Option(metavar="I/N", help="Do part I of N of the work (job arrays).")] = "1/1",
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", metavar="FIELD=VALUE", hidden=True, help="Change a scenario field.")
+    ] = None,
+) -> None:
+    """Compute a figure, draw it, and check its claims. A second call resumes or extends."""
+    import os
+
+    from metamimo.experiments.environment import environment
+
+    os.environ.update(environment())
+    from metamimo.errors import ConfigError
+    from metamimo.experiments.executors import Executor, Inline
+    from metamimo.experiments.tasks import Shard
+    from metamimo.figures.reproduce import reproduce_study
+    from metamimo.papers import registry
+
+    where: Executor = Inline()
+    if executor == "inline" and (workers or scheduler):
+        raise ConfigError("executor: must be dask where --workers or --scheduler is given (given: inline)")
+    if executor == "dask" or workers or scheduler:
+        from metamimo.experiments.dask_executor import Dask
+
+        where = Dask(workers, scheduler)
+    part, changes = Shard.parse(shard), _settings(settings or [])
+    mode: registry.Mode = "full" if full else "quick"
+    studies = [registry.load(name, mode) for name in registry.names(figure)]
+    studies = [study.with_scenario(changes) if changes else study for study in studies]
+    for study in studies:
+        if trials is not None:
+            study = study.with_trials(trials)
+        typer.echo(f"{study.experiment.name} ({mode}): {study.experiment.title}")
+        _report(reproduce_study(study, out, where, part, _tell, show_progress=True))
+
+
+@app.command(cls=Guarded)
+def status(folder: ResultFolder) -> None:
+    """Say what lies in a folder: finished tasks, realisations, damage."""
+    from metamimo.errors import StoreError
+    from metamimo.experiments.results import find_stores, summary_line
+
+    broken = False
+    for path in find_stores(folder):
+        try:
+            typer.echo(summary_line(path))
+        except StoreError as error:
+            broken = True
+            _tell(f"error: {error}")
+    raise typer.Exit(BAD_INPUT if broken else 0)
+
+
+@app.command(cls=Guarded)
+def export(
+    folder: ResultFolder,
+    to: Annotated[Literal["csv", "netcdf", "mat"], typer.Option(help="Format.")],
+    out: Annotated[Path | None, typer.Option(metavar="FILE", help="File to write; beside the store if left out.")] = (
+        None
+    ),
+) -> None:
+    """Write stored results in a format of other tools."""
+    from metamimo.interop.export import export as write
+
+    typer.echo(write(folder, to, out))
+
+
+@app.command(cls=Guarded)
+def cite(figure: FigureName) -> None:
+    """Print the BibTeX entries behind a figure."""
+    from metamimo.experiments.environment import own_citation
+    from metamimo.papers import registry
+
+    entries = [entry for name in registry.names(figure) for entry in registry.load(name).experiment.cites]
+    for entry in [*dict.fromkeys(entries), own_citation()]:
+        typer.echo(entry.strip() + "\n")
+
+
+@app.command(cls=Guarded)
+def doctor() -> None:
+    """Check this installation, and say what to do about each problem."""
+    import os
+
+    from metamimo.experiments.environment import environment
+
+    os.environ.update(environment())
+    from metamimo.experiments.doctor import examine
+
+    findings = examine(Path.cwd())
+    for finding in findings:
+        typer.echo(f"{'ok' if finding.advice is None else 'PROBLEM':<8} {finding.subject}: {finding.found}")
+        if finding.advice:
+            typer.echo(f"{'':<8} {finding.advice}")
+    raise typer.Exit(1 if any(finding.advice for finding in findings) else 0)
+
+
+def _tell(line: str) -> None:
+    typer.echo(line, err=True)
+
+
+def _settings(pairs: list[str]) -> dict[str, Any]:
+    """Read FIELD=VALUE pairs; a value is JSON where it can be read as such, else text."""
+    import json
+
+    from metamimo.errors import ConfigError
+
+    values: dict[str, Any] = {}
+    for pair in pairs:
+        field, equals, text = pair.partition("=")
+        if not (field and equals):
+            raise ConfigError(f"set: must be FIELD=VALUE (given: {pair!r})")
+        try:
+            values[field] = json.loads(text)
+        except ValueError:
+            values[field] = text
+    return values
+
+
+def _report(done: "Reproduction") -> None:
+    """Print the claim table and where the files lie, or what is missing."""
+    from metamimo.figures.claim_table import print_claims
+
+    summary = done.summary
+    if summary.missing:
+        typer.echo(
+            f"{summary.missing} of {summary.total} tasks are missing, so no figure is drawn and no claim is checked. "
+            "Run the other shards, or the same command without --shard"
+        )
+        return
+    print_claims(done.claims)
+    typer.echo(f"store   {summary.folder / 'store.zarr'}")
+    for file in done.files:
+        typer.echo(f"wrote   {file}")

@@ -1,0 +1,94 @@
+"""Curves with error bars, drawn from panels that describe a picture as data."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from metamimo.errors import ConfigError
+from metamimo.experiments.results import Results
+from metamimo.experiments.study import Panel
+from metamimo.figures.files import replacing
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+STYLE = Path(__file__).with_name("metamimo.mplstyle")
+MARKERS = "osD^vPX*"
+_METADATA = {"png": {"Software": "metamimo"}, "pdf": {"Creator": "metamimo", "CreationDate": None, "ModDate": None}}
+
+
+def draw(results: Results, panels: Sequence[Panel]) -> "Figure":
+    """Draw one set of axes for each panel, one curve with error bars (one standard error) for each scheme.
+
+    Parameters
+    ----------
+    results
+        Stored results.
+    panels
+        What to show.
+
+    Returns
+    -------
+    matplotlib Figure
+        Not yet written; see `save`.
+
+    Raises
+    ------
+    ConfigError
+        A panel names an unknown axis, or leaves an axis without a fixed value.
+    """
+    import matplotlib.style
+    from matplotlib.figure import Figure
+
+    with matplotlib.style.context(STYLE):
+        figure = Figure(figsize=(4.8 * len(panels), 3.6), layout="constrained")
+        axes = figure.subplots(1, len(panels), squeeze=False)[0]
+        for panel, one in zip(panels, axes, strict=True):
+            _draw_panel(results, panel, one)
+        axes[0].legend(*axes[0].get_legend_handles_labels())
+    return figure
+
+
+def save(figure: "Figure", folder: Path) -> list[Path]:
+    """Write ``figure.png`` and ``figure.pdf`` without dates, so that equal data give equal files."""
+    import matplotlib.style
+
+    paths = []
+    with matplotlib.style.context(STYLE):
+        for kind, metadata in _METADATA.items():
+            paths.append(folder / f"figure.{kind}")
+            with replacing(paths[-1]) as aside:
+                figure.savefig(aside, format=kind, metadata=metadata)
+    return paths
+
+
+def _draw_panel(results: Results, panel: Panel, axes: "Axes") -> None:
+    x = panel.x or results.axes[0]
+    if x not in results.axes:
+        raise ConfigError(f"panel: x must be an axis of the data, one of {', '.join(results.axes)} (given: {x!r})")
+    curves = results.curves(panel.variable)
+    for name in results.axes:
+        if name != x:
+            grid = curves[name].values.tolist()
+            value = panel.fixed.get(name, grid[0] if len(grid) == 1 else None)
+            if value not in grid:
+                raise ConfigError(f"panel: must fix axis {name} to one of {grid} (given: {value!r})")
+            curves = curves.isel({name: grid.index(value)})
+    for number, label in enumerate(results.schemes):
+        one = curves.isel(scheme=number)
+        marker = MARKERS[number % len(MARKERS)]
+        axes.errorbar(one[x].values, one["mean"].values, yerr=one["stderr"].values, marker=marker, label=label)
+    axes.set(xscale=panel.x_scale, yscale=panel.y_scale, xlabel=_label(curves[x].attrs), ylabel=_label(curves.attrs))
+    if panel.x_scale == "linear" and curves[x].dtype.kind in "if":
+        axes.set_xticks(curves[x].values)
+    counts = curves["n"].values
+    low, high, excluded = int(counts.min()), int(counts.max()), int(curves["excluded"].sum())
+    shown = f"n = {low}" if low == high else f"n = {low} to {high}"
+    note = f"{shown} realisations a point" + (f", {excluded} excluded" if excluded else "")
+    axes.set_title(f"{panel.title}\n{note}" if panel.title else note, fontsize="small")
+
+
+def _label(attributes: dict) -> str:
+    name, unit = attributes.get("long_name", ""), attributes.get("units", "")
+    return f"{name} ({unit})" if unit else str(name)

@@ -1,0 +1,1 @@
+"""Where things are: element positions of planar arrays, users in a cell."""

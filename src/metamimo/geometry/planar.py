@@ -1,0 +1,55 @@
+"""Planar grids of elements, centred on the z axis."""
+
+import math
+
+import numpy as np
+
+from metamimo.errors import ConfigError
+
+
+def grid_shape(count: int) -> tuple[int, int]:
+    """Split a number of elements into a grid that is as square as the divisors permit.
+
+    Args:
+        count: number of elements, at least 1.
+
+    Returns:
+        (elements along x, elements along y); the first is the largest divisor not above sqrt(count).
+
+    Raises:
+        ConfigError: if `count` is below 1.
+
+    >>> grid_shape(16), grid_shape(12), grid_shape(7)
+    ((4, 4), (3, 4), (1, 7))
+    """
+    if count < 1:
+        raise ConfigError(f"count: a grid needs at least 1 element, got {count}")
+    along_x = next(d for d in range(math.isqrt(count), 0, -1) if count % d == 0)
+    return along_x, count // along_x
+
+
+def grid_positions(count: int, spacing: float, height: float = 0.0) -> np.ndarray:
+    """Return the positions of a planar grid, row by row with x fastest, centred on the z axis.
+
+    Args:
+        count: number of elements; the grid is the one of `grid_shape`.
+        spacing: distance between neighbours [m].
+        height: z coordinate of the plane [m].
+
+    Returns:
+        Positions, shape (count, 3) [m].
+
+    >>> grid_positions(4, 1.0)[:2]
+    array([[-0.5, -0.5,  0. ],
+           [ 0.5, -0.5,  0. ]])
+    """
+    along_x, along_y = grid_shape(count)
+    x = (np.arange(along_x) - (along_x - 1) / 2) * spacing
+    y = (np.arange(along_y) - (along_y - 1) / 2) * spacing
+    xs, ys = np.meshgrid(x, y)
+    return np.column_stack([xs.ravel(), ys.ravel(), np.full(count, float(height))])
+
+
+def displacements(observers: np.ndarray, sources: np.ndarray) -> np.ndarray:
+    """Return observer minus source for every pair, shape (observers, sources, 3) [m]."""
+    return observers[:, None, :] - sources[None, :, :]

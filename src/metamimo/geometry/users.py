@@ -1,0 +1,27 @@
+"""Users of a cell."""
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Key
+
+
+def annulus_distances(
+    key: Key[Array, ""], users: int, r_min: float | Array, r_max: float | Array
+) -> Float[Array, " user"]:
+    """Draw distances of users that are uniform in area between two circles, d = sqrt(U(r_min^2, r_max^2)).
+
+    User k has its own sub-key: a cell with more users keeps the first ones where they were.
+
+    Args:
+        key: key of the purpose "users".
+        users: number of users.
+        r_min: inner radius [m].
+        r_max: outer radius [m].
+
+    Returns:
+        Distances [m].
+    """
+    keys = jax.vmap(jax.random.fold_in, in_axes=(None, 0))(key, jnp.arange(users))
+    u = jax.vmap(jax.random.uniform)(keys)
+    r_min, r_max = jnp.asarray(r_min, u.dtype), jnp.asarray(r_max, u.dtype)
+    return jnp.sqrt(r_min**2 + u * (r_max**2 - r_min**2))

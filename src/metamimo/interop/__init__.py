@@ -1,0 +1,1 @@
+"""Exchange with other tools; every optional library is imported where it is used."""

@@ -1,0 +1,48 @@
+"""Physics checks of a design, in words for a person."""
+
+import jax
+import jax.numpy as jnp
+
+from metamimo.metrics.evaluate import evaluate
+from metamimo.problem import Design, Problem
+
+ENERGY_GAIN_LIMIT = 1.02
+"""Largest eigenvalue of A^H A up to which rounding and discretisation are believed."""
+
+
+def energy_gain(problem: Problem, design: Design) -> jax.Array:
+    """Return the largest eigenvalue of A^H A of every surface; above one, its model creates energy."""
+    surfaces = problem.link.surfaces
+    if len(surfaces) == 1:
+        return jax.vmap(surfaces[0].energy_gain)(design.state[0])
+    return jnp.stack([surface.energy_gain(s) for surface, s in zip(surfaces, design.state, strict=True)])
+
+
+def physics_warnings(problem: Problem, design: Design) -> list[str]:
+    """Say what in a design should not be believed.
+
+    Args:
+        problem: the problem that the design is scored on.
+        design: the design.
+
+    Returns:
+        One sentence a finding; empty if there is none.
+    """
+    found = []
+    metrics = evaluate(problem, design)
+    gain = float(energy_gain(problem, design).max())
+    if gain > ENERGY_GAIN_LIMIT:
+        found.append(
+            f"the surface emits up to {gain:.2f} W per watt fed (largest eigenvalue of A^H A above {ENERGY_GAIN_LIMIT}): "
+            "its propagation kernel creates energy; use kernel='band_limited' or 'clipped'"
+        )
+    ratio = float((metrics.ledger.radiated / jnp.maximum(metrics.ledger.accepted, 1e-300)).max())
+    if ratio > ENERGY_GAIN_LIMIT:
+        found.append(
+            f"the design radiates {ratio:.2f} W per accepted watt in the element pattern's own count: "
+            "the limit is on a quantity that is not radiated power, compare designs under radiated power, too"
+        )
+    served = int(metrics.served)
+    if served < metrics.rates.size:
+        found.append(f"only {served} of {metrics.rates.size} users are served: set a minimum rate or use more starts")
+    return found

@@ -1,0 +1,1 @@
+"""The papers: every figure as a declared experiment with its claims as code."""

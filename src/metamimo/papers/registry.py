@@ -1,0 +1,107 @@
+"""Figures by name. The table holds strings, so that listing and looking up import no paper."""
+
+import difflib
+import importlib
+from typing import TYPE_CHECKING, Literal, NamedTuple
+
+from metamimo.errors import ConfigError
+
+if TYPE_CHECKING:
+    from metamimo.experiments.study import Study
+
+Mode = Literal["quick", "full"]
+ALL = "all"
+
+
+class Entry(NamedTuple):
+    """Where a figure's study comes from: ``module.function(mode) -> Study``, and one line about it."""
+
+    module: str
+    function: str
+    title: str
+
+
+_SIM_BROADCAST_EE = "metamimo.papers.sim_broadcast_ee.figures"
+FIGURES: dict[str, Entry] = {
+    "sim-broadcast-ee/fig3": Entry(_SIM_BROADCAST_EE, "fig3", "Energy efficiency against meta-atoms a layer"),
+    "sim-broadcast-ee/fig4": Entry(_SIM_BROADCAST_EE, "fig4", "Energy efficiency and sum rate against layers"),
+    "sim-broadcast-ee/fig6": Entry(_SIM_BROADCAST_EE, "fig6", "Energy efficiency against the power limit"),
+}
+
+
+def register(name: str, module: str, function: str, title: str = "") -> None:
+    """Add a figure of your own, so that `metamimo reproduce` finds it.
+
+    Parameters
+    ----------
+    name
+        ``PAPER/FIGURE``.
+    module, function
+        ``module.function(mode)`` returns the `Study`; mode is "quick" or "full". Workers import the module by name.
+    title
+        One line for `metamimo list`.
+
+    Raises
+    ------
+    ConfigError
+        The name is taken or is not of the form PAPER/FIGURE.
+    """
+    if name in FIGURES:
+        raise ConfigError(f"name: figure {name!r} is registered already ({FIGURES[name].module})")
+    if name.count("/") != 1 or name.endswith(("/", f"/{ALL}")) or name.startswith("/"):
+        raise ConfigError(f"name: must be PAPER/FIGURE, the figure not called {ALL!r} (given: {name!r})")
+    FIGURES[name] = Entry(module, function, title)
+
+
+def names(pattern: str) -> list[str]:
+    """Return the figures that a name stands for: itself, or all of a paper for ``PAPER/all``.
+
+    Raises
+    ------
+    ConfigError
+        There is no such figure or paper.
+
+    >>> names("sim-broadcast-ee/all")
+    ['sim-broadcast-ee/fig3', 'sim-broadcast-ee/fig4', 'sim-broadcast-ee/fig6']
+    """
+    if pattern in FIGURES:
+        return [pattern]
+    paper, _, figure = pattern.partition("/")
+    found = sorted(name for name in FIGURES if figure == ALL and name.startswith(f"{paper}/"))
+    if found:
+        return found
+    papers = [f"{name.partition('/')[0]}/{ALL}" for name in FIGURES]
+    close = difflib.get_close_matches(pattern, [*FIGURES, *dict.fromkeys(papers)], n=3, cutoff=0.5)
+    hint = f"did you mean {', '.join(close)}?" if close else "`metamimo list` shows all figures"
+    raise ConfigError(f"figure: must be a registered PAPER/FIGURE (given: {pattern!r}); {hint}")
+
+
+def load(name: str, mode: Mode = "quick") -> "Study":
+    """Return the study of a figure.
+
+    Parameters
+    ----------
+    name
+        A registered ``PAPER/FIGURE``.
+    mode
+        "quick" for a few minutes, "full" for the figure as published.
+
+    Raises
+    ------
+    ConfigError
+        There is no such figure, its module cannot be imported, or one of its values breaks a rule.
+    """
+    from pydantic import ValidationError
+
+    from metamimo.experiments.config import explain
+
+    (name,) = names(name)
+    entry = FIGURES[name]
+    try:
+        build = getattr(importlib.import_module(entry.module), entry.function)
+    except (ImportError, AttributeError) as error:
+        raise ConfigError(f"{name}: cannot load {entry.module}.{entry.function} ({error})") from error
+    try:
+        return build(mode)
+    except ValidationError as error:
+        raise ConfigError(f"{name}: {explain(error)}") from None

@@ -1,0 +1,60 @@
+"""Parameters of the paper; `mark` says where a value comes from: seed (paper), lit (its literature), chosen (here)."""
+
+import math
+from typing import Any, Literal
+
+from pydantic import Field, model_validator
+
+from metamimo.experiments.config import Scenario
+from metamimo.physics.kernels import Kernel
+
+CITATION = """@article{perovic2024energy,
+  author = {Perovi{\\'c}, Nemanja Stefan and Bahingayi, Eduard E. and Tran, Le-Nam},
+  title = {Energy-Efficient Designs for {SIM}-Based Broadcast {MIMO} Systems},
+  journal = {arXiv:2409.00628},
+  year = {2024},
+}"""
+
+
+def _number(default: float, unit: str, mark: str, **rules: Any) -> Any:
+    """Declare a number that no array shape depends on."""
+    return Field(default=default, json_schema_extra={"unit": unit, "traced": True, "mark": mark}, **rules)
+
+
+def _count(default: int, mark: str) -> Any:
+    """Declare a number that array shapes depend on."""
+    return Field(default=default, ge=1, json_schema_extra={"mark": mark})
+
+
+class SimBroadcast(Scenario):
+    """One base station with a stacked metasurface, users with several antennas in an annulus around it."""
+
+    n_ports: int = _count(16, "chosen")
+    n_users: int = _count(4, "chosen")
+    n_rx: int = _count(2, "chosen")
+    n_layers: int = _count(4, "chosen")
+    n_elements: int = _count(100, "seed")
+    grid: Literal["any", "square"] = "any"
+    kernel: Kernel = "sampled"
+    wavelength: float = _number(0.05, "m", "chosen", gt=0)
+    element_spacing: float = _number(0.5, "wavelengths", "chosen", gt=0)
+    antenna_spacing: float = _number(0.5, "wavelengths", "chosen", gt=0)
+    layer_spacing: float = _number(0.5, "wavelengths", "chosen", gt=0)
+    insertion_loss_db: float = _number(0.0, "dB per layer", "chosen", ge=0)
+    power_dbm: float = _number(30.0, "dBm", "chosen", ge=-100, le=100)
+    noise_dbm: float = _number(-94.0, "dBm", "chosen", ge=-200, le=100)
+    bandwidth: float = _number(20e6, "Hz", "chosen", gt=0)
+    path_loss_exponent: float = _number(3.5, "", "lit", gt=0)
+    r_min: float = _number(100.0, "m", "chosen", gt=0)
+    r_max: float = _number(200.0, "m", "chosen", gt=0)
+    chain_power: float = _number(0.5, "W", "chosen", ge=0)
+    static_power: float = _number(10.0, "W", "chosen", ge=0)
+    element_power: float = _number(5e-3, "W", "chosen", ge=0)
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "SimBroadcast":
+        if self.grid == "square" and math.isqrt(self.n_elements) ** 2 != self.n_elements:
+            raise ValueError(f"n_elements: must be a square number where grid is 'square', got {self.n_elements}")
+        if self.r_max < self.r_min:
+            raise ValueError(f"r_max: must not be below r_min = {self.r_min}, got {self.r_max}")
+        return self

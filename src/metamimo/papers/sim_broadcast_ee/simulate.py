@@ -1,0 +1,225 @@
+"""One task of an experiment: draw the channels of some trials, design on each, and score; the room where JAX starts."""
+
+import functools
+import time
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, Inexact, Int
+
+from metamimo.batching import map_realisations
+from metamimo.channels.rayleigh import correlated_rayleigh, path_gain
+from metamimo.conventions import SPEED_OF_LIGHT, dbm_to_watt
+from metamimo.experiments.config import Experiment, scenario_at
+from metamimo.experiments.tasks import Task
+from metamimo.geometry.planar import grid_positions
+from metamimo.geometry.users import annulus_distances
+from metamimo.metrics.evaluate import evaluate
+from metamimo.metrics.physics import energy_gain
+from metamimo.papers.sim_broadcast_ee.scenario import SimBroadcast
+from metamimo.physics.patterns import Isotropic, psd_root
+from metamimo.problem import Consumption, Limit, Link, Problem
+from metamimo.randomness import purpose_key, trial_key
+from metamimo.schemes.multistart import best_of_starts
+from metamimo.schemes.registry import SCHEMES
+from metamimo.surfaces.base import Surface
+from metamimo.surfaces.digital import FullyDigital
+from metamimo.surfaces.stacked import StackedSurface
+
+BARE_ARRAY = ("lp-nosim",)
+"""Schemes that drive the antennas without a metasurface in front."""
+
+
+class Numbers(eqx.Module):
+    """What may change without another compilation.
+
+    Attributes:
+        root: root of the correlation matrix of the transmitting elements, which is their coupling matrix.
+        consumption: power model.
+        power: limit of the accepted power [W].
+        noise: noise power [W].
+        bandwidth: [Hz].
+        wavelength: [m].
+        path_loss_exponent: exponent of the path loss.
+        r_min: inner radius of the cell [m].
+        r_max: outer radius [m].
+    """
+
+    root: Inexact[Array, "element element"]
+    consumption: Consumption
+    power: Float[Array, ""]
+    noise: Float[Array, ""]
+    bandwidth: Float[Array, ""]
+    wavelength: Float[Array, ""]
+    path_loss_exponent: Float[Array, ""]
+    r_min: Float[Array, ""]
+    r_max: Float[Array, ""]
+
+
+def compute(experiment: Experiment, task: Task) -> dict[str, np.ndarray]:
+    """Return the results of one task, with a leading axis of `task.count` trials.
+
+    Args:
+        experiment: the experiment, whose scenario is a `SimBroadcast`.
+        task: scheme, grid point and trials.
+
+    Returns:
+        One array a variable of `figures.VARIABLES`.
+    """
+    scenario = scenario_at(experiment, task.index)
+    assert isinstance(scenario, SimBroadcast)
+    choice = experiment.schemes[task.scheme]
+    surface = (
+        bare_array(scenario) if choice.scheme in BARE_ARRAY else stack(scenario, deepest_stack(experiment, scenario))
+    )
+    # The last chunk is padded, so that one program serves all chunks.
+    numbers = np.minimum(task.first + np.arange(task.chunk), task.first + task.count - 1)
+    program = _program(choice.scheme, tuple(sorted(choice.options.items())), scenario.n_users, scenario.n_rx)
+    began = time.perf_counter()
+    out = jax.device_get(program(surface, physical(scenario, surface), experiment.seed, jnp.asarray(numbers)))
+    seconds = (time.perf_counter() - began) / task.chunk
+    results = {name: np.asarray(values)[: task.count] for name, values in out.items()}
+    users = max(_scenario(experiment, index).n_users for index in experiment.grid())
+    padding = ((0, 0), (0, users - scenario.n_users))
+    results["rate"] = np.pad(results["rate"], padding, constant_values=np.nan)
+    return results | {"seconds": np.full(task.count, seconds)}
+
+
+def stack(scenario: SimBroadcast, max_layers: int) -> StackedSurface:
+    """Return the stacked metasurface of a scenario, with room for a deeper one."""
+    return _stack(
+        scenario.n_layers,
+        max_layers,
+        scenario.n_elements,
+        scenario.n_ports,
+        scenario.wavelength,
+        scenario.element_spacing,
+        scenario.antenna_spacing,
+        scenario.layer_spacing,
+        scenario.kernel,
+        scenario.insertion_loss_db,
+    )
+
+
+def bare_array(scenario: SimBroadcast) -> FullyDigital:
+    """Return the antenna array of a scenario without metasurface; uncoupled ports, as the paper has it."""
+    antennas = grid_positions(scenario.n_ports, scenario.antenna_spacing * scenario.wavelength)
+    return FullyDigital.build(Isotropic().coupling(antennas, scenario.wavelength), matched=False)
+
+
+def physical(scenario: SimBroadcast, surface: Surface) -> Numbers:
+    """Return the traced numbers of a scenario."""
+    return Numbers(
+        root=jnp.asarray(psd_root(np.asarray(surface.coupling[0]))),
+        consumption=Consumption.of(
+            per_chain=scenario.chain_power, static=scenario.static_power, per_element=scenario.element_power
+        ),
+        power=jnp.asarray(dbm_to_watt(scenario.power_dbm)),
+        noise=jnp.asarray(dbm_to_watt(scenario.noise_dbm)),
+        bandwidth=jnp.asarray(scenario.bandwidth),
+        wavelength=jnp.asarray(scenario.wavelength),
+        path_loss_exponent=jnp.asarray(scenario.path_loss_exponent),
+        r_min=jnp.asarray(scenario.r_min),
+        r_max=jnp.asarray(scenario.r_max),
+    )
+
+
+def draw_problem(surface: Surface, numbers: Numbers, users: int, rx: int, key: Array) -> Problem:
+    """Draw one realisation: users in the annulus, correlated Rayleigh fading, perfect channel knowledge.
+
+    Args:
+        surface: the transmitter.
+        numbers: traced numbers of the scenario.
+        users: users.
+        rx: antennas of each user.
+        key: key of the trial.
+
+    Returns:
+        The problem of maximising energy efficiency (eqs. 11 and 12).
+    """
+    distance = annulus_distances(purpose_key(key, "users"), users, numbers.r_min, numbers.r_max)
+    gain = path_gain(distance, numbers.wavelength, numbers.path_loss_exponent)
+    channel = correlated_rayleigh(purpose_key(key, "fading"), gain, rx, numbers.root)
+    link = Link.broadcast(
+        surface,
+        channel,
+        noise_power=numbers.noise,
+        bandwidth=numbers.bandwidth,
+        frequency=SPEED_OF_LIGHT / numbers.wavelength,
+    )
+    limit = Limit(power=numbers.power[None], kind="accepted")
+    return Problem(link=link, limits=(limit,), consumption=numbers.consumption, min_rate=jnp.zeros(users))
+
+
+def deepest_stack(experiment: Experiment, scenario: SimBroadcast) -> int:
+    """Return the most layers that the grid has at this number of elements: one program serves them all."""
+    grid = (_scenario(experiment, index) for index in experiment.grid())
+    return max(point.n_layers for point in grid if point.n_elements == scenario.n_elements)
+
+
+def _scenario(experiment: Experiment, index: tuple[int, ...]) -> SimBroadcast:
+    scenario = scenario_at(experiment, index)
+    assert isinstance(scenario, SimBroadcast)
+    return scenario
+
+
+@functools.lru_cache(maxsize=4)
+def _stack(
+    n_layers: int,
+    max_layers: int,
+    n_elements: int,
+    n_ports: int,
+    wavelength: float,
+    element_spacing: float,
+    antenna_spacing: float,
+    layer_spacing: float,
+    kernel: str,
+    insertion_loss_db: float,
+) -> StackedSurface:
+    return StackedSurface.build(
+        n_layers=n_layers,
+        max_layers=max_layers,
+        n_elements=n_elements,
+        n_ports=n_ports,
+        wavelength=wavelength,
+        element_spacing=element_spacing * wavelength,
+        antenna_spacing=antenna_spacing * wavelength,
+        layer_spacing=layer_spacing * wavelength,
+        pattern=Isotropic(),
+        kernel=kernel,  # type: ignore[arg-type]
+        insertion_loss_db=insertion_loss_db,
+    )
+
+
+@functools.lru_cache(maxsize=None)
+def _program(scheme: str, options: tuple[tuple[str, bool | int | float | str], ...], users: int, rx: int):
+    """Return the compiled chunk of one scheme; JAX compiles it once a shape."""
+    function = SCHEMES.get(scheme)
+
+    def chunk(surface: Surface, numbers: Numbers, seed: Int[Array, ""], trials: Int[Array, " trial"]) -> dict:
+        def one(trial: Int[Array, ""]) -> dict[str, Array]:
+            key = trial_key(seed, trial)
+            problem = draw_problem(surface, numbers, users, rx, key)
+            solution = best_of_starts(function, problem, key=key, **dict(options))
+            scored = evaluate(problem, solution.design)
+            return {
+                "energy_efficiency": scored.energy_efficiency * 1e-6,
+                "sum_rate": scored.sum_rate,
+                "rate": scored.rates,
+                "accepted": scored.ledger.accepted.sum(),
+                "radiated": scored.ledger.radiated.sum(),
+                "consumed": scored.ledger.consumed,
+                "energy_gain": energy_gain(problem, solution.design).max(),
+                "served": scored.served,
+                "status": solution.status,
+                "iterations": solution.iterations,
+                "line_search_trials": solution.trials,
+                "start_spread": (solution.start_values.max() - solution.start_values.min()) * 1e-6,
+                "upper_bound": solution.upper_bound * 1e-6,
+            }
+
+        return map_realisations(one, trials)
+
+    return jax.jit(chunk)

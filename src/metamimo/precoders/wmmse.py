@@ -1,0 +1,103 @@
+"""Weighted sum rate under a power limit for every port, or under one sum limit: WMMSE in the dimension of the ports.
+
+With a limit for every port the quadratic stage is solved row by row of F: an isotropic quadratic on a ball, whose
+minimiser is the free one shortened to the ball. No multiplier is searched and nothing of the ports' size is inverted.
+"""
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Complex, Float
+
+from metamimo.linalg import cmatmul, hermitian, squared_norm
+from metamimo.precoders.reduced_wmmse import Channel, Precoder, RateStage, Surrogate, ascend, reduced_wmmse
+
+
+def wmmse(
+    h: Channel,
+    start: Precoder,
+    limits: Float[Array, ""] | Float[Array, " port"],
+    *,
+    tolerance: float = 1e-6,
+    max_steps: int = 1000,
+    sweeps: int = 1,
+    weights: Float[Array, " user"] | None = None,
+) -> RateStage:
+    """Maximise the weighted sum rate of linear precoding.
+
+    The problem is not convex: the result is stationary. The rate never decreases, the weighted mean square error never
+    rises. A user whose part of the start is zero stays without power.
+
+    Args:
+        h: effective channel over unit noise.
+        start: F to start from; rows above their limit are shortened to it [sqrt(W)].
+        limits: power of each port, or one sum limit, which is then used up (`reduced_wmmse`) [W].
+        tolerance: relative increase at which to stop.
+        max_steps: limit of steps.
+        sweeps: passes over the rows a step, at least 1; for port limits only.
+        weights: weight of each user's rate, not negative; one by default.
+
+    Returns:
+        Precoder, history of the rate, status and number of steps.
+
+    >>> from metamimo.precoders.matched import maximum_ratio
+    >>> jax.config.update("jax_enable_x64", True)
+    >>> h = jnp.array([[[1.0, 1.0]], [[0.0, 1.0]]], complex)
+    >>> stage = wmmse(h, maximum_ratio(h, jnp.asarray(4.0)), jnp.array([1.0, 4.0]))
+    >>> squared_norm(stage.precoder, (0, 2)).round(9)
+    Array([1., 4.], dtype=float64)
+    """
+    if limits.ndim == 0:
+        return reduced_wmmse(h, start, limits, tolerance=tolerance, max_steps=max_steps, weights=weights)
+    users, rx, ports = h.shape
+    reach = jnp.sqrt(limits)
+    stacked = h.reshape(users * rx, ports)
+
+    def step(f: Precoder, s: Surrogate) -> Precoder:
+        through = cmatmul(hermitian(h), s.curvature).transpose(1, 0, 2).reshape(ports, -1)
+        quadratic = cmatmul(through, stacked)
+        linear = cmatmul(hermitian(h), s.slope).transpose(1, 0, 2).reshape(ports, -1)
+        rows = f.transpose(1, 0, 2).reshape(ports, -1)
+        rows = jax.lax.fori_loop(0, sweeps, lambda _, r: sweep_rows(quadratic, linear, r, reach), rows)
+        return rows.reshape(ports, users, -1).transpose(1, 0, 2)
+
+    weights = jnp.ones(users) if weights is None else weights
+    return ascend(h, _shorten(start, reach), step, weights, tolerance, max_steps)
+
+
+def sweep_rows(
+    quadratic: Complex[Array, "port port"],
+    linear: Complex[Array, "port all"],
+    rows: Complex[Array, "port all"],
+    reach: Float[Array, " port"],
+) -> Complex[Array, "port all"]:
+    """Minimise tr(F^H B F) - 2 Re tr(D^H F) over one row of F after the other, |f_m| <= reach_m.
+
+    With a = B_mm and c = D_m - sum over the other rows t of B_mt f_t the minimiser is min(1 / a, reach / |c|) c. A row
+    that influences nothing (a = 0, c = 0) stays as it is.
+
+    Args:
+        quadratic: B, Hermitian, positive semidefinite.
+        linear: D.
+        rows: F, feasible.
+        reach: largest norm of each row, not negative.
+
+    Returns:
+        F after one sweep; its value is not higher.
+    """
+
+    def update(m: Array, carry: tuple[Array, Array]) -> tuple[Array, Array]:
+        rows, product = carry
+        a, old = quadratic[m, m].real, rows[m]
+        c = linear[m] - product[m] + a * old
+        size = jnp.sqrt(squared_norm(c))
+        inside = (a > 0) & (a * reach[m] >= size)
+        factor = jnp.where(inside, 1 / jnp.where(inside, a, 1), reach[m] / jnp.where(size > 0, size, 1))
+        new = jnp.where((a > 0) | (size > 0), factor * c, old)
+        return rows.at[m].set(new), product + quadratic[:, m, None] * (new - old)
+
+    return jax.lax.fori_loop(0, rows.shape[0], update, (rows, cmatmul(quadratic, rows)))[0]
+
+
+def _shorten(f: Precoder, reach: Float[Array, " port"]) -> Precoder:
+    size = jnp.sqrt(squared_norm(f, (0, 2)))
+    return f * jnp.where(size > reach, reach / jnp.where(size > 0, size, 1), 1)[None, :, None]

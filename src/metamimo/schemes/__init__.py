@@ -1,0 +1,1 @@
+"""Paper-level recipes: precoder, tuner, stopping rule and citation; one file a scheme, found by name."""

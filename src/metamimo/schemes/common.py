@@ -1,0 +1,95 @@
+"""Steps that several recipes share: starting states, fixed power, and packing a result."""
+
+from typing import Literal, get_args
+
+import jax.numpy as jnp
+from jaxtyping import Array, Complex, Float, Inexact, Int, Key
+
+from metamimo.conventions import NAT_TO_BIT
+from metamimo.errors import ConfigError
+from metamimo.metrics.evaluate import evaluate, objective_value
+from metamimo.metrics.power import charged_chains
+from metamimo.problem import Design, Problem, Solution
+from metamimo.randomness import purpose_key
+from metamimo.surfaces.base import Surface
+
+
+PhaseStage = Literal["lbfgs", "projected_gradient"]
+
+
+def check_phase_stage(phase_stage: str) -> None:
+    """Refuse an unknown phase stage.
+
+    Raises:
+        ConfigError: if it is unknown.
+    """
+    if phase_stage not in get_args(PhaseStage):
+        raise ConfigError(f"phase_stage: must be one of {', '.join(get_args(PhaseStage))}, got {phase_stage!r}")
+
+
+def single_surface(problem: Problem, scheme: str) -> Surface:
+    """Return the surface of a one-station problem whose states are smooth enough for gradients.
+
+    Raises:
+        ConfigError: if there is none.
+    """
+    surface = problem.link.surfaces[0]
+    if not surface.feasible.smooth:
+        raise ConfigError(
+            f"feasible: {scheme} follows gradients, but {type(surface.feasible).__name__} is a discrete set: "
+            "design on the continuous set and project the state"
+        )
+    return surface
+
+
+def starting_state(problem: Problem, key: Key[Array, ""], start: Design | None) -> Inexact[Array, "..."]:
+    """Return the state of the start, or a random one from the key's purpose "start"."""
+    if start is not None:
+        return start.state[0][0]
+    return problem.link.surfaces[0].feasible.random(purpose_key(key, "start"))
+
+
+def fixed_power(problem: Problem, driven: Array | None = None) -> Float[Array, ""]:
+    """Return the power that does not depend on the precoder, times the amplifier efficiency [W].
+
+    With it, bits per joule are amplifier_efficiency B R / (fixed + |F|^2).
+
+    Args:
+        problem: link and consumption.
+        driven: which ports carry signals; all that exist by default.
+    """
+    link, consumption = problem.link, problem.consumption
+    driven = link.ports if driven is None else driven
+    return consumption.amplifier_efficiency * consumption.fixed(link, charged_chains(link, consumption, driven))
+
+
+def bits_per_joule(problem: Problem, efficiency: Float[Array, "..."]) -> Float[Array, "..."]:
+    """Convert nats per watt of (fixed + |F|^2) into bits per joule."""
+    return efficiency * problem.link.bandwidth * problem.consumption.amplifier_efficiency * NAT_TO_BIT
+
+
+def solved(
+    problem: Problem,
+    state: Inexact[Array, "..."],
+    precoder: Complex[Array, "user port stream"],
+    history: Float[Array, " iteration"],
+    status: Int[Array, ""],
+    iterations: Int[Array, ""],
+    trials: Int[Array, ""],
+) -> Solution:
+    """Score a design on the designer's own link and pack the result."""
+    design = Design(state=(state[None],), precoder=precoder[None, None])
+    metrics = evaluate(problem, design)
+    value = objective_value(metrics, problem.objective)
+    return Solution(
+        design=design,
+        value=value,
+        history=history,
+        status=jnp.asarray(status, int),
+        iterations=jnp.asarray(iterations, int),
+        trials=jnp.asarray(trials, int),
+        ledger=metrics.ledger,
+        rates=metrics.rates,
+        start_values=value[None],
+        objective=problem.objective,
+    )

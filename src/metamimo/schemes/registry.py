@@ -1,0 +1,13 @@
+"""Schemes by name: functions scheme(problem, *, key, start=None, **options) -> Solution."""
+
+from metamimo.registry import Registry
+
+SCHEMES = Registry(
+    "scheme",
+    {
+        "lp-nosim": "metamimo.schemes.lp_nosim:lp_nosim",
+        "sim-lp": "metamimo.schemes.sim_lp:sim_lp",
+        "sim-nolp": "metamimo.schemes.sim_nolp:sim_nolp",
+        "sim-nolp-redrf": "metamimo.schemes.sim_nolp:sim_nolp_redrf",
+    },
+)

@@ -1,0 +1,1 @@
+"""Tunable linear maps from ports to radiating elements, A(state): C^port -> C^element."""

@@ -1,0 +1,96 @@
+"""The contract of every transmitter: a tunable linear map from port waves to element excitations."""
+
+from abc import abstractmethod
+from typing import Any, Literal
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Complex, Float, Inexact
+
+from metamimo.errors import ConfigError
+from metamimo.linalg import cmatmul, hermitian
+from metamimo.surfaces.feasible import FeasibleSet
+
+PowerKind = Literal["accepted", "radiated"]
+
+
+class Surface(eqx.Module):
+    """A transmitter x = A(state) a with port waves a and element excitations x, both in sqrt(W).
+
+    A new antenna is one subclass with `response`; it is built on the host for one frequency grid. A frequency axis of
+    length one means that the response does not depend on frequency.
+
+    Attributes:
+        n_ports: ports, that is RF chains.
+        n_elements: radiating elements.
+        feasible: set of states.
+        coupling: power coupling C of the elements (spec of fair comparison: P_rad = x^H C x), shape (freq or 1, n, n).
+    """
+
+    n_ports: eqx.AbstractVar[int]
+    n_elements: eqx.AbstractVar[int]
+    feasible: eqx.AbstractVar[FeasibleSet]
+    coupling: eqx.AbstractVar[Inexact[Array, "freq element element"]]
+
+    @classmethod
+    @abstractmethod
+    def example(cls) -> "Surface":
+        """Return a small instance, on which the conformance suite runs."""
+
+    @abstractmethod
+    def response(self, state: Inexact[Array, "..."]) -> Complex[Array, "freq element port"]:
+        """Return A(state); differentiable in the state and in the surface's own arrays."""
+
+    @property
+    def n_tunable(self) -> int | Array:
+        """Number of elements that are fed with control power (a traced number where it is swept)."""
+        size = 1
+        for length in self.feasible.shape:
+            size *= length
+        return size
+
+    def apply_rows(
+        self, state: Inexact[Array, "..."], rows: Complex[Array, "freq *rest element"]
+    ) -> Complex[Array, "freq *rest port"]:
+        """Return rows @ A(state); surfaces with a cheaper way than forming A override the two halves below."""
+        return self.rows_forward(state, rows)[0]
+
+    def rows_forward(
+        self, state: Inexact[Array, "..."], rows: Complex[Array, "freq *rest element"]
+    ) -> tuple[Complex[Array, "freq *rest port"], Any]:
+        """Return rows @ A(state) and what `rows_backward` needs of this pass."""
+        flat = rows.reshape(rows.shape[0], -1, self.n_elements)
+        out = cmatmul(flat, self.response(state))
+        return out.reshape(*rows.shape[:-1], self.n_ports), rows
+
+    def rows_backward(
+        self, state: Inexact[Array, "..."], kept: Any, cotangent: Complex[Array, "freq *rest port"]
+    ) -> Inexact[Array, "..."]:
+        """Return the cotangent of the state (JAX's convention: linear, nothing conjugated)."""
+        _, pull = jax.vjp(lambda s: Surface.rows_forward(self, s, kept)[0], state)
+        return pull(cotangent)[0]
+
+    def power_matrix(self, state: Inexact[Array, "..."], kind: PowerKind) -> Inexact[Array, "freq port port"]:
+        """Return M such that port waves F carry tr(F^H M F) watts.
+
+        Args:
+            state: state of the surface.
+            kind: `accepted` by the ports (port waves in sqrt(W): the identity), or `radiated`, M = A^H C A.
+
+        Returns:
+            M, Hermitian and positive semidefinite.
+
+        Raises:
+            ConfigError: if the kind is unknown.
+        """
+        if kind == "accepted":
+            return jnp.eye(self.n_ports, dtype=self.coupling.dtype)[None]
+        if kind == "radiated":
+            response = self.response(state)
+            return cmatmul(hermitian(response), cmatmul(self.coupling.astype(response.dtype), response))
+        raise ConfigError(f"kind: must be 'accepted' or 'radiated', got {kind!r}")
+
+    def energy_gain(self, state: Inexact[Array, "..."]) -> Float[Array, ""]:
+        """Return the largest eigenvalue of A^H A over the frequencies, the criterion of the passivity warning."""
+        return jnp.linalg.norm(self.response(state), ord=2, axis=(-2, -1)).max() ** 2

@@ -1,0 +1,20 @@
+"""Surfaces and feasible sets by name; an entry is a class with `example()`, a small instance for the conformance suite."""
+
+from metamimo.registry import Registry
+
+SURFACES = Registry(
+    "surface",
+    {
+        "digital": "metamimo.surfaces.digital:FullyDigital",
+        "stacked": "metamimo.surfaces.stacked:StackedSurface",
+    },
+)
+
+FEASIBLE_SETS = Registry(
+    "feasible set",
+    {
+        "fixed": "metamimo.surfaces.feasible:Fixed",
+        "quantized_phase": "metamimo.surfaces.feasible:QuantizedPhase",
+        "unit_modulus": "metamimo.surfaces.feasible:UnitModulus",
+    },
+)

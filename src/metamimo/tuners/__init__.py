@@ -1,0 +1,1 @@
+"""Surface stage at a fixed precoder: one algorithm a file."""

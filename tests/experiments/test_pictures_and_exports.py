@@ -1,0 +1,168 @@
+"""Files made from stored data: complete, reproducible, and read back by other tools."""
+
+import csv
+import dataclasses
+import errno
+import json
+
+import numpy as np
+import pytest
+import scipy.io
+import xarray as xr
+from fake_study import study
+
+from metamimo.errors import ConfigError, StoreError
+from metamimo.experiments.results import open_results
+from metamimo.experiments.study import Panel
+from metamimo.experiments.tasks import Shard
+from metamimo.figures.curves import draw
+from metamimo.figures.files import replacing
+from metamimo.figures.reproduce import reproduce_study
+from metamimo.interop.export import export
+
+FILES = ["claims.json", "curves.csv", "figure.pdf", "figure.png", "store.zarr"]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    out = tmp_path_factory.mktemp("runs")
+    reproduce_study(study(), out)
+    return out / "fake-paper" / "fig1"
+
+
+def test_a_run_leaves_its_files(folder):
+    assert sorted(p.name for p in folder.iterdir()) == FILES
+
+
+def test_claims_json(folder):
+    records = json.loads((folder / "claims.json").read_text())
+    assert [set(record) for record in records] == [
+        {"id", "text", "holds", "measured", "stderr", "expected", "note"}
+    ] * 3
+    assert [record["holds"] for record in records] == [True, False, None]
+    assert records[1]["measured"] == pytest.approx(6.674, abs=1e-3)
+
+
+def test_curves_csv_agrees_with_the_store(folder):
+    with (folder / "curves.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    curves = open_results(folder).curves("ee")
+    assert len(rows) == 8
+    for row in rows:
+        at = curves.sel(scheme=row["scheme"], atoms=int(row["atoms"]), power_dbm=float(row["power_dbm [dBm]"]))
+        assert (row["variable"], row["unit"]) == ("ee", "Mbit/J")
+        assert (int(row["n"]), int(row["excluded"])) == (at["n"], at["excluded"])
+        assert (float(row["mean"]), float(row["stderr"])) == (at["mean"], at["stderr"])
+
+
+def test_equal_data_give_equal_files(folder, tmp_path):
+    reproduce_study(study(), tmp_path)
+    for name in FILES[:-1]:
+        assert (tmp_path / "fake-paper" / "fig1" / name).read_bytes() == (folder / name).read_bytes(), name
+
+
+def test_an_incomplete_run_draws_nothing(tmp_path):
+    done = reproduce_study(study(), tmp_path, shard=Shard(1, 2))
+    assert (done.summary.missing, done.claims, done.files) == (12, (), ())
+    assert [p.name for p in (tmp_path / "fake-paper" / "fig1").iterdir()] == ["store.zarr"]
+
+
+def test_the_picture_shows_curves_with_error_bars(folder):
+    results = open_results(folder)
+    panels = [Panel("ee", fixed={"power_dbm": 30.0}), Panel("ee", x="power_dbm", fixed={"atoms": 9}, y_scale="log")]
+    left, right = draw(results, panels).axes
+    assert left.get_xlabel() == "Atoms"
+    assert left.get_ylabel() == "Energy efficiency (Mbit/J)"
+    assert right.get_xlabel() == "Power (dBm)"
+    assert right.get_yscale() == "log"
+    assert [text.get_text() for text in left.get_legend().get_texts()] == ["good", "poor"]
+    assert "n = 9 to 10 realisations a point, 2 excluded" in left.get_title()
+    curve = left.containers[1]
+    assert curve.lines[0].get_ydata() == pytest.approx(results.curves("ee")["mean"].sel(scheme="poor", power_dbm=30.0))
+    assert curve.has_yerr
+
+
+@pytest.mark.parametrize("panel", [Panel("ee", x="wings"), Panel("ee"), Panel("ee", fixed={"power_dbm": 31.0})])
+def test_panels_that_do_not_fit(folder, panel):
+    with pytest.raises(ConfigError, match=r"panel: (must fix axis power_dbm|x must be an axis)"):
+        draw(open_results(folder), [panel])
+
+
+def test_a_picture_of_its_own(tmp_path):
+    from matplotlib.figure import Figure
+
+    seen = []
+
+    def picture(results):
+        seen.append(results.name)
+        return Figure()
+
+    reproduce_study(dataclasses.replace(study(trials=4), picture=picture), tmp_path)
+    assert seen == ["fake-paper/fig1"]
+
+
+def test_a_full_disk_leaves_the_old_file(tmp_path):
+    path = tmp_path / "curves.csv"
+    path.write_text("old")
+
+    def fill_the_disk():
+        with replacing(path) as aside:
+            aside.write_text("half")
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    with pytest.raises(StoreError, match="No space left"):
+        fill_the_disk()
+    assert [(p.name, p.read_text()) for p in tmp_path.iterdir()] == [("curves.csv", "old")]
+
+
+def test_csv_export(folder, tmp_path):
+    path = export(folder, "csv", tmp_path / "all.csv")
+    with path.open() as file:
+        rows = list(csv.DictReader(file))
+    data = open_results(folder).dataset
+    assert len(rows) == 80
+    for row in rows:
+        at = data.sel(scheme=row["scheme"], atoms=int(row["atoms"]), power_dbm=float(row["power_dbm"]))
+        at = at.isel(trial=int(row["trial"]))
+        assert float(row["ee"]) == at["ee"]
+        assert float(row["rate_2"]) == at["rate"][2]
+        assert complex(float(row["gain_real"]), float(row["gain_imag"])) == at["gain"]
+        assert (row["counts"] == "True") == bool(at["counts"])
+
+
+def test_netcdf_export(folder, tmp_path):
+    path = export(folder.parent.parent, "netcdf", tmp_path / "all.nc")
+    data = open_results(folder).dataset
+    with xr.open_dataset(path, engine="h5netcdf") as back:
+        assert back["scheme"].values.tolist() == ["good", "poor"]
+        for name in ("ee", "rate", "status", "done", "counts", "seconds"):
+            assert np.array_equal(back[name].values, data[name].values), name
+        assert np.array_equal(back["gain_real"] + 1j * back["gain_imag"], data["gain"].values)
+        assert back["ee"].attrs["units"] == "Mbit/J"
+        assert back.attrs["experiment_id"] == study().experiment.id
+
+
+def test_matlab_export(folder):
+    path = export(folder, "mat")
+    assert path == folder / "results.mat"
+    back = scipy.io.loadmat(path, squeeze_me=True)
+    path.unlink()
+    data = open_results(folder).dataset
+    for name in ("ee", "rate", "gain", "status", "done"):
+        assert np.array_equal(back[name], data[name].values), name
+    assert back["dims_rate"] == "scheme,atoms,power_dbm,trial,user"
+    assert back["scheme"].tolist() == ["good", "poor"]
+    assert json.loads(str(back["config"]))["scenario"]["noise"] == 1.0
+
+
+def test_export_of_nothing_and_of_too_much(folder, tmp_path):
+    with pytest.raises(StoreError, match=r"no store.zarr"):
+        export(tmp_path, "csv")
+    with pytest.raises(ConfigError, match="to: must be one of csv, netcdf, mat"):
+        export(folder, "xls")
+    with pytest.raises(ConfigError, match="parent of the file must exist"):
+        export(folder, "csv", tmp_path / "no" / "x.csv")
+    for name in ("a", "b"):
+        reproduce_study(study(trials=1), tmp_path / name)
+    with pytest.raises(ConfigError, match="must hold one store"):
+        export(tmp_path, "csv")
