@@ -1,8 +1,8 @@
 """How a batch of realisations runs: the one place that decides it.
 
-An algorithm is written for one realisation. On a CPU the realisations run one after another: `vmap` of a data-dependent loop
-costs the slowest item for all of them, and its last bits depend on who shares the batch. On an accelerator they run side by
-side; there results agree within tolerance, not in bits.
+An algorithm is written for one realisation. On a CPU the realisations run one after another: `vmap` of a data-
+dependent loop costs the slowest item for all of them, and its last bits depend on who shares the batch. On an
+accelerator they run side by side; there results agree within tolerance, not in bits.
 """
 
 from collections.abc import Callable

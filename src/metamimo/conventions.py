@@ -1,10 +1,10 @@
 """Units, signs and index orders that every room shares; docs/conventions.md shows them as one table.
 
-Time factor exp(+jwt): a wave that has travelled the distance r carries exp(-jkr). The two papers on stacked metasurfaces
-use exp(-jwt), so their propagation coefficients enter conjugated. Channels act as y = H x, never H^H x. Arrays lie in
-planes parallel to xy, boresight is +z, and elements are counted row by row with x fastest. Port waves and element
-excitations are in sqrt(W), powers in W, distances in m, frequencies in Hz; rates are in nat per channel use inside the
-algorithms and in bit/s/Hz in every result.
+Time factor exp(+jwt): a wave that has travelled the distance r carries exp(-jkr). The two papers on stacked
+metasurfaces use exp(-jwt), so their propagation coefficients enter conjugated. Channels act as y = H x, never H^H x.
+Arrays lie in planes parallel to xy, boresight is +z, and elements are counted row by row with x fastest. Port waves
+and element excitations are in sqrt(W), powers in W, distances in m, frequencies in Hz; rates are in nat per channel
+use inside the algorithms and in bit/s/Hz in every result.
 """
 
 import math

@@ -1,8 +1,9 @@
 """Complex kernels of the hot paths.
 
-XLA's own complex product on CPU is three to five times slower than three real products of the same size (benchmarks/),
-so no loop of this package uses `@` or `einsum` on complex arrays: they call `cmatmul`, or `matmul_planes` where one factor
-is fixed and can be prepared once. On accelerators both fall back to the native product.
+XLA's own complex product on CPU is three to five times slower than three real products of the same size
+(benchmarks/), so no loop of this package uses `@` or `einsum` on complex arrays: they call `cmatmul`, or
+`matmul_planes` where one factor is fixed and can be prepared once. On accelerators both fall back to the native
+product.
 """
 
 import jax
@@ -36,7 +37,7 @@ def cmatmul(a: Inexact[Array, "... m k"], b: Inexact[Array, "... k n"]) -> Inexa
 
 
 def planes(b: Complex[Array, "... k n"]) -> Float[Array, "... 3 k n"]:
-    """Prepare a fixed right factor for `matmul_planes`: real part, imaginary minus real part, real plus imaginary part."""
+    """Prepare a fixed right factor b' + jb'' for `matmul_planes`: b', b'' - b', b' + b''."""
     return jnp.stack([b.real, b.imag - b.real, b.real + b.imag], axis=-3)
 
 

@@ -19,8 +19,8 @@ class Link(eqx.Module):
     """One realisation of a network: base stations with surfaces, users, and the channel between them.
 
     Signal model: y[u] = sum over b, u' of serves[b, u'] H[f, b, u] A_b F[f, b, u'] s[u'] + n. An all-true mask is
-    cell-free, one station a user is multi-cell, one station is broadcast. Unequal stations are zero-padded in the element
-    and port axes.
+    cell-free, one station a user is multi-cell, one station is broadcast. Unequal stations are zero-padded in the
+    element and port axes.
 
     Attributes:
         surfaces: one surface shared by all stations, or one per station.
@@ -312,10 +312,11 @@ class Solution(eqx.Module):
         served = int((self.rates > 1e-3 * self.rates.max()).sum())
         lines = [
             f"{self.objective.replace('_', ' ')}: {float(self.value) * scale:.4g} {unit}",
-            f"status: {Status(int(self.status)).message} ({int(self.iterations)} iterations, {int(self.trials)} trials)",
+            f"status: {Status(int(self.status)).message}",
+            f"work: {int(self.iterations)} iterations, {int(self.trials)} evaluations of the objective",
             f"sum rate: {float(self.rates.sum()):.4g} bit/s/Hz, {served} of {self.rates.size} users served",
-            f"power per station [W]: accepted {_watts(self.ledger.accepted)}, radiated {_watts(self.ledger.radiated)}, "
-            f"lost {_watts(self.ledger.lost)}",
+            f"accepted power per station [W]: {_watts(self.ledger.accepted)}",
+            f"of that radiated: {_watts(self.ledger.radiated)}, lost: {_watts(self.ledger.lost)}",
             f"power consumed: {float(self.ledger.consumed):.4g} W",
         ]
         if self.start_values.size > 1:
@@ -324,9 +325,8 @@ class Solution(eqx.Module):
         if math.isfinite(float(self.upper_bound)):
             gap = 100 * (float(self.upper_bound) / float(self.value) - 1)
             scope = "any design" if self.bound_scope == "global" else "this stage"
-            lines.append(
-                f"upper bound of {scope}: {float(self.upper_bound) * scale:.4g} {unit} (+{gap:.2g} %, {self.bound_name})"
-            )
+            bound = f"{float(self.upper_bound) * scale:.4g} {unit}"
+            lines.append(f"upper bound of {scope}: {bound} (+{gap:.2g} %, {self.bound_name})")
         return "\n".join(lines)
 
 

@@ -1,4 +1,4 @@
-"""Random keys: one key a trial, one sub-key a purpose, so that another array size or scheme leaves the users in place."""
+"""Random keys: one a trial, one sub-key a purpose, so that another array size or scheme leaves users in place."""
 
 from typing import Literal
 
@@ -17,11 +17,11 @@ _PURPOSES: dict[Purpose, int] = {
 }
 
 
-def trial_key(seed: int, trial: int | Array) -> Key[Array, ""]:
+def trial_key(seed: int | Array, trial: int | Array) -> Key[Array, ""]:
     """Return the key of one Monte Carlo trial; it depends on the seed and the trial's number and on nothing else.
 
     Args:
-        seed: seed of the experiment.
+        seed: seed of the experiment (may be traced).
         trial: number of the trial, counted from zero (may be traced).
 
     Returns:

@@ -1,4 +1,4 @@
-"""Small problems and plain NumPy definitions that the core tests share; nothing here uses the code under test to judge it."""
+"""Small problems and plain NumPy definitions that the core tests share; no code under test judges itself."""
 
 from collections.abc import Callable, Sequence
 from functools import cache
@@ -66,9 +66,9 @@ def uneven_stack(layers: int = 3, *, max_layers: int = 4) -> StackedSurface:
 def stack_product(surface: StackedSurface, state: np.ndarray) -> np.ndarray:
     """B = Phi^L W^L ... Phi^1 W^1 as eq. (2) prints it."""
     hops = np.asarray(surface.hops)
-    b = np.diag(state[0]) @ np.asarray(surface.first)
+    b = state[0][:, None] * np.asarray(surface.first)
     for l in range(1, int(surface.n_layers)):
-        b = np.diag(state[l]) @ hops[0 if len(hops) == 1 else l - 1] @ b
+        b = state[l][:, None] * (hops[0 if len(hops) == 1 else l - 1] @ b)
     return b
 
 

@@ -82,7 +82,13 @@ def test_band_limited_leaves_the_sampled_kernel_near_the_surface(gap: float, per
 
 @pytest.mark.parametrize(
     ("offset", "pitch", "gap"),
-    [((0.0, 0.0), 0.5, 0.5), ((1.0, 0.5), 0.5, 0.5), ((0.15, -0.4), 0.3, 0.2), ((1.4, 0.7), 0.7, 1.3), ((0.6, 1.2), 0.6, 0.6)],
+    [
+        ((0.0, 0.0), 0.5, 0.5),
+        ((1.0, 0.5), 0.5, 0.5),
+        ((0.15, -0.4), 0.3, 0.2),
+        ((1.4, 0.7), 0.7, 1.3),
+        ((0.6, 1.2), 0.6, 0.6),
+    ],
 )
 def test_band_limited_entry_is_the_integral(offset: tuple[float, float], pitch: float, gap: float) -> None:
     """Against a rule in Cartesian wave numbers, which shares nothing with the polar rule under test."""
@@ -131,7 +137,12 @@ def test_clipping_keeps_small_singular_values() -> None:
     ],
 )
 def test_bad_input_names_the_argument(field: str, arguments: dict) -> None:
-    good = {"observers": grid_positions(4, 0.5, 1.0), "sources": grid_positions(4, 0.5), "wavelength": 1.0, "area": 0.25}
+    good = {
+        "observers": grid_positions(4, 0.5, 1.0),
+        "sources": grid_positions(4, 0.5),
+        "wavelength": 1.0,
+        "area": 0.25,
+    }
     with pytest.raises(ConfigError, match=f"^{field}: "):
         propagation_matrix(**{**good, **arguments})
 

@@ -25,7 +25,9 @@ def test_positions_are_centred_and_count_x_first(count: int) -> None:
     along_x, along_y = grid_shape(count)
     p = grid_positions(count, 0.3, height=1.5)
     expected = [
-        ((i - (along_x - 1) / 2) * 0.3, (j - (along_y - 1) / 2) * 0.3, 1.5) for j in range(along_y) for i in range(along_x)
+        ((i - (along_x - 1) / 2) * 0.3, (j - (along_y - 1) / 2) * 0.3, 1.5)
+        for j in range(along_y)
+        for i in range(along_x)
     ]
     np.testing.assert_allclose(p, expected, atol=1e-15)
     np.testing.assert_allclose(p[:, :2].mean(0), 0, atol=1e-15)

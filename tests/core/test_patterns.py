@@ -63,7 +63,9 @@ def test_mean_gain_over_the_sphere_is_one_per_radiated_watt(name: str) -> None:
 
 def test_coincident_and_nearly_coincident_elements_are_continuous() -> None:
     for pattern in PATTERNS.values():
-        near = [pattern.coupling(np.array([[0, 0, 0], [d, 0, 0]]), 1.0)[0, 1] for d in (0.0, 1e-9, 1.5e-7, 1.7e-7, 1e-5)]
+        near = [
+            pattern.coupling(np.array([[0, 0, 0], [d, 0, 0]]), 1.0)[0, 1] for d in (0.0, 1e-9, 1.5e-7, 1.7e-7, 1e-5)
+        ]
         np.testing.assert_allclose(near, near[0], rtol=1e-8)
 
 

@@ -12,6 +12,7 @@ from metamimo.precoders.zero_forcing import regularised_zero_forcing
 from metamimo.problem import Status
 
 POWER = np.asarray(5.0)
+WEIGHTS = np.array([1.0, 1.5])
 PORT_POWERS = np.array([1.0, 0.5, 2.0, 0.0, 1.5])
 TIGHT = {"tolerance": 1e-13, "max_steps": 4000}
 
@@ -63,9 +64,9 @@ def port_power(f: jax.Array) -> np.ndarray:
     return (np.abs(np.asarray(f)) ** 2).sum((0, 2))
 
 
-def gradient(h: np.ndarray, f: jax.Array | np.ndarray) -> np.ndarray:
-    """Derivative of the sum rate by F*."""
-    s = surrogate(h, f, np.ones(len(h)))
+def gradient(h: np.ndarray, f: jax.Array | np.ndarray, weights: np.ndarray | None = None) -> np.ndarray:
+    """Derivative of the weighted sum rate by F*."""
+    s = surrogate(h, f, np.ones(len(h)) if weights is None else weights)
     slope, curvature = np.asarray(s.slope), np.asarray(s.curvature)
     adjoint = h.conj().swapaxes(1, 2)
     return adjoint @ slope - sum(adjoint[k] @ curvature[k] @ h[k] for k in range(len(h))) @ np.asarray(f)
@@ -79,8 +80,8 @@ def test_gradient_of_the_surrogate_is_the_one_of_the_rate() -> None:
     h, f = channel(), 0.3 * random_start(channel())
     direction = random_start(h, 6)
     step = 1e-6
-    rates = [user_rates(h, f + s * direction).sum() for s in (step, -step)]
-    slope = 2 * np.vdot(gradient(h, f), direction).real
+    rates = [user_rates(h, f + s * direction) @ WEIGHTS for s in (step, -step)]
+    slope = 2 * np.vdot(gradient(h, f, WEIGHTS), direction).real
     assert (rates[0] - rates[1]) / (2 * step) == pytest.approx(slope, rel=1e-7)
 
 
@@ -157,8 +158,8 @@ def test_reduced_pass_equals_the_full_dimension(ports: int) -> None:
 
 def test_sum_limit_is_stationary() -> None:
     h = channel()
-    f = solve_sum(h, random_start(h), POWER).precoder
-    slope = gradient(h, f)
+    f = solve_sum(h, random_start(h), POWER, WEIGHTS).precoder
+    slope = gradient(h, f, WEIGHTS)
     multiplier = np.vdot(f, slope).real / float(POWER)
     assert multiplier > 0
     np.testing.assert_allclose(slope, multiplier * np.asarray(f), atol=1e-5 * np.linalg.norm(slope))

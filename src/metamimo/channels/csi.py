@@ -14,7 +14,7 @@ def mean_square(channel: Channel) -> Float[Array, "freq bs user 1 1"]:
 
 
 def estimate(key: Key[Array, ""], channel: Channel, error: float | Array) -> Channel:
-    """Return an estimate with additive error, Hhat = H + E, E ~ CN(0, error v) with v the mean power of the link's entries.
+    """Return an estimate Hhat = H + E with E ~ CN(0, error v), v the mean power of the link's entries.
 
     Args:
         key: key of the purpose "csi_error".

@@ -12,7 +12,7 @@ from metamimo.linalg import cmatmul
 def path_gain(
     distance: Float[Array, " user"], wavelength: float | Array, exponent: float | Array, reference: float | Array = 1.0
 ) -> Float[Array, " user"]:
-    """Return beta = (lambda / 4 pi d_0)^2 (d / d_0)^-alpha: free space up to the reference distance, a power law beyond.
+    """Return beta = (lambda / 4 pi d_0)^2 (d / d_0)^-alpha: free space up to d_0, a power law beyond.
 
     Args:
         distance: distances of the users [m].
@@ -29,9 +29,10 @@ def path_gain(
 def correlated_rayleigh(
     key: Key[Array, ""], gain: Float[Array, " user"], antennas: int, root: Inexact[Array, "element element"]
 ) -> Complex[Array, "user rx element"]:
-    """Draw G_k = sqrt(beta_k) Gtilde_k R^(1/2), Gtilde_k with independent CN(0, 1) entries (An et al. 2023, eqs. 14, 15).
+    """Draw G_k = sqrt(beta_k) Gtilde_k R^(1/2), Gtilde_k independent CN(0, 1) (An et al. 2023, eqs. 14, 15).
 
-    Every user has a sub-key of its own: a cell with more users keeps the channels of the first ones.
+    JAX's counter-based generator gives entry k the same bits whatever the number of users: a cell with more users
+    keeps the channels of the first ones.
 
     Args:
         key: key of the purpose "fading".
@@ -42,7 +43,6 @@ def correlated_rayleigh(
     Returns:
         Channels without unit, used as y = G x.
     """
-    keys = jax.vmap(jax.random.fold_in, in_axes=(None, 0))(key, jnp.arange(gain.size))
-    elements = root.shape[0]
-    white = jax.vmap(lambda k: jax.random.normal(k, (antennas, elements), dtype=complex))(keys)
+    parts = jax.random.normal(key, (gain.size, antennas, root.shape[0], 2))
+    white = jax.lax.complex(parts[..., 0], parts[..., 1]) * math.sqrt(0.5)
     return jnp.sqrt(gain)[:, None, None] * cmatmul(white, root.astype(white.dtype))

@@ -2,6 +2,8 @@
 
 import contextlib
 import os
+import signal
+import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -65,15 +67,16 @@ class Dask:
         # Nannies set these in the parent before they spawn, because NumPy may load while a worker unpickles.
         settings = {"distributed.nanny.pre-spawn-environ": variables, "distributed.scheduler.work-stealing": False}
         stack.enter_context(dask_config.set(settings))
-        cluster = LocalCluster(
-            n_workers=min(self.workers or os.cpu_count() or 1, tasks),
-            threads_per_worker=1,
-            processes=True,
-            host="127.0.0.1",
-            dashboard_address="127.0.0.1:0",
-            scheduler_kwargs={"dashboard": False},
-            env=variables,
-        )
+        with _interrupts_ignored_by_children():
+            cluster = LocalCluster(
+                n_workers=min(self.workers or os.cpu_count() or 1, tasks),
+                threads_per_worker=1,
+                processes=True,
+                host="127.0.0.1",
+                dashboard_address="127.0.0.1:0",
+                scheduler_kwargs={"dashboard": False},
+                env=variables,
+            )
         return Client(stack.enter_context(cluster))
 
 
@@ -111,10 +114,10 @@ class _Dispatch:
             if not self._running:
                 continue
             try:
-                ended = wait(list(self._running), timeout=_LOOK_SECONDS, return_when="FIRST_COMPLETED").done
+                ended: Any = wait(list(self._running), timeout=_LOOK_SECONDS, return_when="FIRST_COMPLETED")
             except TimeoutError:
                 continue
-            for future in ended:
+            for future in ended.done:
                 task, _ = self._running.pop(future)
                 error = _error_of(future)
                 # The numbers lie in the store; dask must not compute them again if the worker is lost later.
@@ -185,6 +188,19 @@ def _work_checked(
     if wrong:
         raise ConfigError(f"worker environment: must have {', '.join(wrong)}; start the dask workers with these")
     work(compute, experiment, path, task)
+
+
+@contextlib.contextmanager
+def _interrupts_ignored_by_children() -> Iterator[None]:
+    """Let processes started here ignore Ctrl-C: this process stops them in order, without a traceback of each."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 @contextlib.contextmanager

@@ -85,9 +85,8 @@ def all_blocks(store: Store) -> list[Block]:
 def _read(store: Store, name: str, blocks: Sequence[Block], damage: list[Damage]) -> np.ndarray:
     """Read an array, and add to `damage` those of `blocks` that are lost or unreadable."""
     array = store.array(name)
-    for block in blocks:
-        if not store.chunk_file(name, block).is_file():
-            damage.append(Damage(block, _label(store, name, block), "the file is missing"))
+    lost = [block for block in blocks if not store.chunk_file(name, block).is_file()]
+    damage += [Damage(block, _label(store, name, block), "the file is missing") for block in lost]
     try:
         # One read of everything is ten times faster than one a chunk, and nearly always all is well.
         return np.asarray(array[:])

@@ -69,6 +69,7 @@ def _build(study: "Study", path: Path) -> None:
     from zarr.codecs import Crc32cCodec, ZstdCodec
 
     experiment = study.experiment
+    dims = ("scheme", *(axis.name for axis in experiment.axes), "trial")
     attributes = {
         "format": FORMAT,
         "id": experiment.id,
@@ -78,13 +79,13 @@ def _build(study: "Study", path: Path) -> None:
         "seed": experiment.seed,
         "variables": {v.name: [v.dtype, list(v.dims)] for v in study.variables},
         "promised": [v.name for v in study.variables if v.promised],
-        "coordinates": ["scheme", *(field for axis in experiment.axes for field in axis.fields)],
+        "dims": dims,
+        "coordinates": {"scheme": "scheme"} | {field: axis.name for axis in experiment.axes for field in axis.fields},
         "converged": list(study.converged),
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "provenance": provenance(),
     }
     group = zarr.create_group(path, zarr_format=3, attributes={"metamimo": attributes}, overwrite=True)
-    dims = ("scheme", *(axis.name for axis in experiment.axes), "trial")
     lead = (len(experiment.schemes), *(len(axis.values) for axis in experiment.axes))
     # The checksum comes last: it covers the bytes that lie on the disk.
     compressors = [ZstdCodec(), Crc32cCodec()]

@@ -175,8 +175,7 @@ def open_results(folder: Path | str, trials: int | None = None) -> Results:
     arrays, done, damage = read_verified(store)
 
     def labelled(name: str, values: np.ndarray) -> tuple[Any, np.ndarray, dict[str, Any]]:
-        array = store.array(name)
-        return array.metadata.dimension_names, values, dict(array.attrs)
+        return store.dims(name), values, dict(store.array(name).attrs)
 
     data: dict[str, Any] = {}
     for name, values in arrays.items():

@@ -67,6 +67,13 @@ class Store:
         """Names of the stored quantities, without the mask."""
         return list(self.attributes["variables"])
 
+    def dims(self, name: str) -> tuple[str, ...]:
+        """Return the names of an array's dimensions."""
+        if name in self.attributes["coordinates"]:
+            return (self.attributes["coordinates"][name],)
+        extra = () if name == DONE else self.attributes["variables"][name][1]
+        return (*self.attributes["dims"], *extra)
+
     @property
     def chunk(self) -> int:
         """Realisations a task."""

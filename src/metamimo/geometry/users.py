@@ -10,7 +10,8 @@ def annulus_distances(
 ) -> Float[Array, " user"]:
     """Draw distances of users that are uniform in area between two circles, d = sqrt(U(r_min^2, r_max^2)).
 
-    User k has its own sub-key: a cell with more users keeps the first ones where they were.
+    JAX's counter-based generator gives entry k the same bits whatever the length: a cell with more users keeps the
+    first ones where they were.
 
     Args:
         key: key of the purpose "users".
@@ -21,7 +22,6 @@ def annulus_distances(
     Returns:
         Distances [m].
     """
-    keys = jax.vmap(jax.random.fold_in, in_axes=(None, 0))(key, jnp.arange(users))
-    u = jax.vmap(jax.random.uniform)(keys)
+    u = jax.random.uniform(key, (users,))
     r_min, r_max = jnp.asarray(r_min, u.dtype), jnp.asarray(r_max, u.dtype)
     return jnp.sqrt(r_min**2 + u * (r_max**2 - r_min**2))

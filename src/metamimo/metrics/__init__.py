@@ -1,1 +1,1 @@
-"""What a design is worth: effective channels, rates, powers, energy efficiency. One implementation for every network."""
+"""What a design is worth: effective channels, rates, powers, energy efficiency; one implementation for all."""

@@ -38,7 +38,7 @@ def effective_channel(link: Link, state: State) -> Complex[Array, "freq bs user 
 
 
 def broadcast_forward(link: Link, state: Inexact[Array, "..."]) -> tuple[Complex[Array, "user rx port"], Any]:
-    """Return the effective channel of a single station and subcarrier, and what `broadcast_backward` needs of this pass."""
+    """Return the effective channel of one station and subcarrier, and what `broadcast_backward` needs."""
     out, kept = link.surfaces[0].rows_forward(state, link.channel[:, 0])
     return out[0] * link.ports[0], kept
 

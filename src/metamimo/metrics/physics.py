@@ -33,7 +33,7 @@ def physics_warnings(problem: Problem, design: Design) -> list[str]:
     gain = float(energy_gain(problem, design).max())
     if gain > ENERGY_GAIN_LIMIT:
         found.append(
-            f"the surface emits up to {gain:.2f} W per watt fed (largest eigenvalue of A^H A above {ENERGY_GAIN_LIMIT}): "
+            f"the surface emits up to {gain:.2f} W per watt fed (largest eigenvalue of A^H A): "
             "its propagation kernel creates energy; use kernel='band_limited' or 'clipped'"
         )
     ratio = float((metrics.ledger.radiated / jnp.maximum(metrics.ledger.accepted, 1e-300)).max())

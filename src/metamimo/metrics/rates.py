@@ -78,8 +78,8 @@ def rates(
 ) -> Float[Array, "freq user"]:
     """Return the rate of every user on every subcarrier.
 
-    Signal model: R_u = ln det(I + H_u F_u F_u^H H_u^H J_u^-1) with J_u the noise and the disturbing streams: all others for
-    linear precoding (Perović et al. 2024, eq. 8), those encoded later for dirty paper coding (eq. 4).
+    Signal model: R_u = ln det(I + H_u F_u F_u^H H_u^H J_u^-1) with J_u the noise and the disturbing streams: all
+    others for linear precoding (Perović et al. 2024, eq. 8), those encoded later for dirty paper coding (eq. 4).
 
     Args:
         channel: effective channel.

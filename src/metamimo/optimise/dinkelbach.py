@@ -1,7 +1,8 @@
 """Scalar roots of fractional programs whose inner problem is a sum of simple fractions.
 
-F(eta) = c - eta fixed + sum_i b_i / (eta + sigma_i) with b_i, sigma_i >= 0 is convex and strictly decreasing for eta > 0; its
-root is the best ratio, and p(eta) = sum_i b_i / (eta + sigma_i)^2 is the power that the inner solution spends.
+F(eta) = c - eta fixed + sum_i b_i / (eta + sigma_i) with b_i, sigma_i >= 0 is convex and strictly decreasing for eta
+> 0; its root is the best ratio, and p(eta) = sum_i b_i / (eta + sigma_i)^2 is the power that the inner solution
+spends.
 """
 
 import jax
@@ -58,8 +59,8 @@ def power_root(
 ) -> Float[Array, ""]:
     """Return nu with sum_i b_i / (nu + sigma_i)^2 = power, the multiplier of a binding power limit.
 
-    Newton's method on the secular equation 1 / sqrt(p(nu)) = 1 / sqrt(power), whose left side is concave and nearly linear:
-    from a point below the root the iterates increase to it.
+    Newton's method on the secular equation 1 / sqrt(p(nu)) = 1 / sqrt(power), whose left side is concave and nearly
+    linear: from a point below the root the iterates increase to it.
 
     Args:
         power: limit [W], positive.

@@ -83,8 +83,9 @@ def minimise(
 ) -> Minimum:
     """Minimise a smooth function of a real vector.
 
-    Stops when the ABSOLUTE gain over a window of iterations falls below the tolerance: objectives here are logarithms, which
-    pass through zero. The line search is Armijo with quadratic interpolation, so the history never rises.
+    Stops when the ABSOLUTE gain over a window of iterations falls below the tolerance: objectives here are
+    logarithms, which pass through zero. The line search is Armijo with quadratic interpolation, so the history never
+    rises.
 
     Args:
         objective: the function, differentiable by JAX in reverse mode.

@@ -1,9 +1,10 @@
 """Rayleigh-Sommerfeld propagation between two parallel planes, in three discretisations.
 
-`sampled` is eq. (1) of Perović et al. 2024 and of the SIM MISO paper: the kernel at the element centres times the element
-area. On a half-wave grid it aliases the evanescent spectrum, so some modes gain energy below one wavelength of spacing.
-`clipped` limits the singular values of the sampled matrix to one. `band_limited` integrates the exact plane-wave
-propagator over the band that the receiving grid can represent; its symbol never exceeds one, so it cannot create energy.
+`sampled` is eq. (1) of Perović et al. 2024 and of the SIM MISO paper: the kernel at the element centres times the
+element area. On a half-wave grid it aliases the evanescent spectrum, so some modes gain energy below one wavelength
+of spacing. `clipped` limits the singular values of the sampled matrix to one. `band_limited` integrates the exact
+plane-wave propagator over the band that the receiving grid can represent; its symbol never exceeds one, so it cannot
+create energy.
 """
 
 from typing import get_args
@@ -71,8 +72,8 @@ def _sampled(offsets: np.ndarray, gap: float, wavelength: float, area: float) ->
 def _band_limited(offsets: np.ndarray, gap: float, wavelength: float, pitch: float) -> np.ndarray:
     """Integrate (d^2 / 4 pi^2) exp(-j k_z d_z) exp(j (k_x dx + k_y dy)) over |k_x|, |k_y| <= pi / d.
 
-    Polar coordinates in each octant; k_rho = k sin(t) inside the light circle and k_rho^2 = k^2 + q^2 outside remove the
-    square-root singularity at k_z = 0, so Gauss-Legendre converges fast. The quadrant's symmetry leaves cosines.
+    Polar coordinates in each octant; k_rho = k sin(t) inside the light circle and k_rho^2 = k^2 + q^2 outside remove
+    the square-root singularity at k_z = 0, so Gauss-Legendre converges fast. The quadrant's symmetry leaves cosines.
     """
     k = 2 * np.pi / wavelength
     along_x, x_index = np.unique(np.round(np.abs(offsets[..., 0]) / pitch, 9), return_inverse=True)
@@ -81,7 +82,7 @@ def _band_limited(offsets: np.ndarray, gap: float, wavelength: float, pitch: flo
     count = int(40 + 2.5 * max(along_x[-1], along_y[-1]) + 4 * gap / wavelength)
     node, weight = np.polynomial.legendre.leggauss(count)
     node, weight = (node + 1) / 2, weight / 2
-    # Pieces end where the band has its corner, and where its edge crosses the light circle: there the integrand has a kink.
+    # The integrand has kinks where the band has its corner and where its edge crosses the light circle: pieces end there.
     crossing = np.arccos(np.clip(k * pitch / np.pi, 1.0, np.sqrt(2.0)) ** -1)
     ends = np.unique([0.0, crossing, np.pi / 4, np.pi / 2 - crossing, np.pi / 2])
     angle = (ends[:-1, None] + np.diff(ends)[:, None] * node).ravel()

@@ -84,7 +84,7 @@ def psd_root(matrix: np.ndarray) -> np.ndarray:
 
 
 def psd_inverse_root(matrix: np.ndarray, floor: float = 1e-2) -> np.ndarray:
-    """Return the Hermitian inverse square root on the eigenmodes above `floor` times the largest; zero on the others."""
+    """Return the Hermitian inverse root on the eigenmodes above `floor` times the largest; zero on the others."""
     value, vector = np.linalg.eigh(matrix)
     kept = value > floor * value[-1]
     inverse = np.where(kept, 1 / np.sqrt(np.where(kept, value, 1.0)), 0.0)

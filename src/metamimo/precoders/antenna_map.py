@@ -3,7 +3,7 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Complex, Float, Key
+from jaxtyping import Array, Complex, Float, Int, Key
 
 from metamimo.errors import ConfigError
 
@@ -13,8 +13,8 @@ def all_antennas(
 ) -> Complex[Array, "user port stream"]:
     """Spread all antennas over the users' streams: SIM-NoLP.
 
-    User k gets floor(ports / users) consecutive antennas or one more, larger groups first; its streams share them in the
-    same way. With fewer antennas than streams, floor(ports / streams) users drawn at random are served.
+    User k gets floor(ports / users) consecutive antennas or one more, larger groups first; its streams share them in
+    the same way. With fewer antennas than streams, floor(ports / streams) users drawn at random are served.
 
     Args:
         key: sub-key "scheme"; used only with fewer antennas than streams.
@@ -38,7 +38,7 @@ def all_antennas(
         for stream, antennas in enumerate(_shares(group, streams)):
             pattern[user, first : first + antennas, stream] = 1
             first += antennas
-    chosen = jnp.arange(users) if served == users else jax.random.permutation(key, users)[:served]
+    chosen = jnp.arange(users) if served == users else _shuffled(key, users)[:served]
     spread = jnp.zeros((users, ports, streams), complex).at[chosen].set(pattern)
     return spread * jnp.sqrt(power / ports)
 
@@ -64,9 +64,14 @@ def random_antennas(
     total = users * streams
     if ports < total:
         raise ConfigError(f"n_ports: SIM-NoLP-RedRF needs an antenna for each of {total} streams, got {ports}")
-    chosen = jax.random.permutation(key, ports)[:total]
+    chosen = _shuffled(key, ports)[:total]
     rows = jnp.zeros((ports, total), complex).at[chosen, jnp.arange(total)].set(jnp.sqrt(power / total))
     return rows.reshape(ports, users, streams).transpose(1, 0, 2)
+
+
+def _shuffled(key: Key[Array, ""], count: int) -> Int[Array, " count"]:
+    """Return 0 ... count - 1 in random order, by one sort (`jax.random.permutation` compiles several)."""
+    return jnp.argsort(jax.random.uniform(key, (count,)))
 
 
 def _shares(items: int, groups: int) -> list[int]:

@@ -11,7 +11,7 @@ from jaxtyping import Array, Complex, Float, Int
 
 from metamimo.linalg import cmatmul, hermitian, inverse_hermitian, logdet_hermitian, squared_norm
 from metamimo.optimise.dinkelbach import fractional_root, power_root
-from metamimo.precoders.reduced_wmmse import reduced_wmmse
+from metamimo.precoders.reduced_wmmse import block_diagonal, reduced_wmmse
 from metamimo.problem import Status
 
 Channel = Complex[Array, "user rx port"]
@@ -21,7 +21,8 @@ Precoder = Complex[Array, "user port stream"]
 class Bound(eqx.Module):
     """Concave lower bound of the sum rate at a precoder (eq. 44), in nats.
 
-    R(X) >= constant + sum_k 2 Re tr(Gamma_k^H Hbar_k X_k) - sum_jk tr(X_j^H Hbar_k^H E_k Hbar_k X_j), tight at that precoder.
+    R(X) >= constant + sum_k 2 Re tr(Gamma_k^H Hbar_k X_k) - sum_jk tr(X_j^H Hbar_k^H E_k Hbar_k X_j), tight at that
+    precoder.
 
     Attributes:
         constant: c = sum_k ln det(I + D_k) - tr D_k - tr E_k.
@@ -90,8 +91,8 @@ def reduced_step(
 ) -> Precoder:
     """Maximise (bound) / (fixed + transmit power) under the power limit: eqs. (46) to (51), unified form.
 
-    X_k = (eta I + E Hbar)^-1 Gamma_k with E = blkdiag(E_k) and eta the root of the fractional program; if that spends too
-    much, the same with the multiplier nu of the power limit in the place of eta.
+    X_k = (eta I + E Hbar)^-1 Gamma_k with E = blkdiag(E_k) and eta the root of the fractional program; if that spends
+    too much, the same with the multiplier nu of the power limit in the place of eta.
 
     Args:
         h: effective channel over unit noise.
@@ -106,8 +107,8 @@ def reduced_step(
     users, rx = h.shape[:2]
     m = users * rx
     bound = rate_bound(h, precoder)
-    weight = _block_diagonal(bound.weight)
-    gamma = _block_diagonal(bound.gamma)
+    weight = block_diagonal(bound.weight)
+    gamma = block_diagonal(bound.gamma)
     sigma, vector = jnp.linalg.eigh(cmatmul(reduced.root, cmatmul(weight, reduced.root)))
     sigma = jnp.maximum(sigma, 0)
     b = squared_norm(cmatmul(hermitian(vector), cmatmul(reduced.root, gamma)), 1)
@@ -139,13 +140,6 @@ def sum_rate(h: Channel, precoder: Precoder) -> Float[Array, ""]:
     return rate_bound(h, precoder).rate
 
 
-def matched_start(h: Channel, power: Float[Array, ""]) -> Precoder:
-    """Return F_k proportional to H_k^H at full power, the deterministic start of Algorithm 3."""
-    f = hermitian(h)
-    norm = squared_norm(f)
-    return f * jnp.sqrt(power / jnp.where(norm > 0, norm, 1))
-
-
 def energy_efficient_precoder(
     h: Channel,
     start: Precoder,
@@ -167,7 +161,8 @@ def energy_efficient_precoder(
         power: limit of |F|^2 [W].
         tolerance: relative increase at which to stop.
         max_steps: limit of steps.
-        strict: the paper's literal two phases: first without the limit; if that violates it, maximise the sum rate at full
+        strict: the paper's literal two phases: first without the limit; if that violates it, maximise the sum rate at
+            full
             power by reduced WMMSE (eq. 52) and keep the result only if it is not below the start.
 
     Returns:
@@ -216,9 +211,3 @@ def _fall_back(
     full = reduced_wmmse(h, scaled, power, tolerance=tolerance, max_steps=max_steps).precoder
     gain = sum_rate(h, full) / (fixed + power) - sum_rate(h, start) / (fixed + squared_norm(start))
     return jnp.where(used <= power, f, jnp.where(gain >= 0, full, start))
-
-
-def _block_diagonal(blocks: Complex[Array, "user a b"]) -> Complex[Array, "m n"]:
-    users, a, b = blocks.shape
-    spread = jnp.eye(users)[:, None, :, None] * blocks[:, :, None, :]
-    return spread.reshape(users * a, users * b)

@@ -37,8 +37,5 @@ def scale_to_power(
     Returns:
         F [sqrt(W)].
     """
-    # The largest entry first, so that squares neither overflow nor vanish.
-    largest = jnp.maximum(jnp.abs(f.real), jnp.abs(f.imag)).max()
-    f = f / jnp.where(largest > 0, largest, 1)
     norm = squared_norm(f)
     return f * jnp.sqrt(power / jnp.where(norm > 0, norm, 1))

@@ -65,8 +65,10 @@ def regularised_zero_forcing(
     users, rx, ports = h.shape
     m = users * rx
     stacked = h.reshape(m, ports)
-    # Multiplied by P: finite at P = 0.
-    regularised = power * cmatmul(stacked, hermitian(stacked)) + m * jnp.eye(m)
+    # Multiplied by P: finite at P = 0. The floor outweighs the rounding of dependent rows at very high SNR.
+    gram = power * cmatmul(stacked, hermitian(stacked))
+    floor = jnp.maximum(1, jnp.finfo(gram.dtype).eps * jnp.trace(gram).real)
+    regularised = gram + m * floor * jnp.eye(m)
     return scale_to_power(_by_user(cmatmul(hermitian(stacked), inverse_hermitian(regularised)), users), power)
 
 

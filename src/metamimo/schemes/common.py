@@ -13,7 +13,6 @@ from metamimo.problem import Design, Problem, Solution
 from metamimo.randomness import purpose_key
 from metamimo.surfaces.base import Surface
 
-
 PhaseStage = Literal["lbfgs", "projected_gradient"]
 
 

@@ -4,7 +4,8 @@ import jax.numpy as jnp
 from jaxtyping import Array, Key
 
 from metamimo.metrics.effective import broadcast_forward
-from metamimo.precoders.energy_efficient import energy_efficient_precoder, matched_start
+from metamimo.precoders.energy_efficient import energy_efficient_precoder
+from metamimo.precoders.matched import maximum_ratio
 from metamimo.problem import Design, Problem, Solution
 from metamimo.schemes.common import bits_per_joule, fixed_power, solved, starting_state
 
@@ -20,7 +21,8 @@ def lp_nosim(
 ) -> Solution:
     """Maximise bits per joule over a linear precoder while the surface keeps its state: Algorithm 3.
 
-    On a fully digital array this is the paper's LP-NoSIM; on any other surface it designs the precoder for a random state.
+    On a fully digital array this is the paper's LP-NoSIM; on any other surface it designs the precoder for a random
+    state.
 
     Args:
         problem: one station, one subcarrier, one sum limit on accepted power.
@@ -39,7 +41,7 @@ def lp_nosim(
     limit = problem.broadcast_limit("lp-nosim")
     state = starting_state(problem, key, start)
     h = broadcast_forward(problem.link, state)[0] / jnp.sqrt(problem.link.noise_power)
-    first = matched_start(h, limit) if start is None else start.precoder[0, 0]
+    first = maximum_ratio(h, limit) if start is None else start.precoder[0, 0]
     stage = energy_efficient_precoder(
         h, first, fixed_power(problem), limit, tolerance=tolerance, max_steps=max_iterations, strict=strict
     )

@@ -17,8 +17,8 @@ def best_of_starts(
 ) -> Solution:
     """Run a scheme from several random starts, one after another, and return the best solution.
 
-    The first start is the one of a single run, so more starts never give a lower value. A start that did not converge can
-    win; its status says so.
+    The first start is the one of a single run, so more starts never give a lower value. A start that did not converge
+    can win; its status says so.
 
     Args:
         scheme: an entry of `SCHEMES`.

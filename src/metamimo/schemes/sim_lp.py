@@ -1,4 +1,4 @@
-"""SIM-LP: energy-efficient linear precoding and all phases of a stacked metasurface, Algorithm 4 of Perović et al. 2024."""
+"""SIM-LP: energy-efficient linear precoding with all phases of a stack, Algorithm 4 of Perović et al. 2024."""
 
 import equinox as eqx
 import jax
@@ -12,9 +12,9 @@ from metamimo.optimise.projected_gradient import LineSearch, Point, StepRule, as
 from metamimo.precoders.energy_efficient import (
     Reduced,
     energy_efficient_precoder,
-    matched_start,
     reduced_step,
 )
+from metamimo.precoders.matched import maximum_ratio
 from metamimo.problem import Design, Problem, Solution, Status
 from metamimo.schemes.common import (
     PhaseStage,
@@ -27,6 +27,7 @@ from metamimo.schemes.common import (
 )
 from metamimo.tuners.fixed_precoder import channel_rate, fixed_precoder_rate
 from metamimo.tuners.tuned import lbfgs_status
+
 
 class _Found(eqx.Module):
     """End of the alternating or joint stage."""
@@ -56,10 +57,11 @@ def sim_lp(
 ) -> Solution:
     """Maximise bits per joule over a linear precoder and the surface state of one base station.
 
-    Signal model: H_k = G_k A(state); R_k = ln det(I + H_k F_k F_k^H H_k^H J_k^-1) (eq. 8); EE = B sum R_k / P (eq. 12) with
-    |F|^2 <= P_max. `projected_gradient` is the paper's Algorithm 4: a few steps of Algorithm 3, then one projected gradient
-    step on all layers. `lbfgs`, the default, moves phases and precoder together by L-BFGS, with the power limit kept by
-    scaling; it needs far fewer iterations and ends no lower (benchmarks/). Both end with Algorithm 3 to convergence.
+    Signal model: H_k = G_k A(state); R_k = ln det(I + H_k F_k F_k^H H_k^H J_k^-1) (eq. 8); EE = B sum R_k / P (eq.
+    12) with |F|^2 <= P_max. `projected_gradient` is the paper's Algorithm 4: a few steps of Algorithm 3, then one
+    projected gradient step on all layers. `lbfgs`, the default, moves phases and precoder together by L-BFGS, with
+    the power limit kept by scaling; it needs far fewer iterations and ends no lower (benchmarks/). Both end with
+    Algorithm 3 to convergence.
 
     Args:
         problem: one station, one subcarrier, one sum limit on accepted power.
@@ -88,7 +90,7 @@ def sim_lp(
     state = starting_state(problem, key, start)
     unit_noise = 1 / jnp.sqrt(problem.link.noise_power)
     h = broadcast_forward(problem.link, state)[0] * unit_noise
-    precoder = matched_start(h, limit) if start is None else start.precoder[0, 0]
+    precoder = maximum_ratio(h, limit) if start is None else start.precoder[0, 0]
     if phase_stage == "lbfgs":
         found = _joint(problem, state, precoder, fixed, limit, tolerance, window, max_iterations)
     else:
@@ -171,13 +173,14 @@ def _joint(
     feasible = problem.link.surfaces[0].feasible
     phases = feasible.to_real(state)
     unit_noise = 1 / jnp.sqrt(problem.link.noise_power)
-    # Entries of order one, like the phases: L-BFGS starts from the identity.
-    unit = jnp.sqrt(limit / precoder.size)
+    # Entries of order one, like the phases: L-BFGS starts from the identity. Without power there is nothing to scale.
+    unit = jnp.sqrt(jnp.where(limit > 0, limit, 1) / precoder.size)
 
     def unpack(x: Float[Array, " n"]) -> tuple[Array, Array]:
         p, real, imag = jnp.split(x, [phases.size, phases.size + precoder.size])
         f = unit * jax.lax.complex(real, imag).reshape(precoder.shape)
-        scale = jnp.sqrt(limit / jnp.maximum(squared_norm(f), limit))
+        largest = jnp.maximum(squared_norm(f), limit)
+        scale = jnp.sqrt(limit / jnp.where(largest > 0, largest, 1))
         return feasible.from_real(p.reshape(phases.shape)), scale * f
 
     def loss(x: Float[Array, " n"]) -> Float[Array, ""]:

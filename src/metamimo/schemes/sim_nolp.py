@@ -38,8 +38,8 @@ def sim_nolp(
 ) -> Solution:
     """Maximise the sum rate over the surface state while every antenna sends one stream at equal power.
 
-    Signal model: that of SIM-LP with F a fixed 0/1 map times sqrt(P_max / antennas). The power is always P_max, so bits per
-    joule and rate have the same optimum; all RF chains are charged.
+    Signal model: that of SIM-LP with F a fixed 0/1 map times sqrt(P_max / antennas). The power is always P_max, so
+    bits per joule and rate have the same optimum; all RF chains are charged.
 
     Args:
         problem: one station, one subcarrier, one sum limit on accepted power.

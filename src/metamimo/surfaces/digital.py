@@ -16,9 +16,9 @@ from metamimo.surfaces.feasible import FeasibleSet, Fixed
 class FullyDigital(Surface):
     """Antenna array driven element by element.
 
-    With `matched` ports the network in front is lossless and decouples the elements, A = C^(-1/2): accepted power equals
-    radiated power. Without it A = I, as both papers on stacked metasurfaces assume; then the ledger shows x^H C x next to
-    the sum of |a|^2. Eigenmodes of C below one per cent of the largest are not driven (superdirectivity).
+    With `matched` ports the network in front is lossless and decouples the elements, A = C^(-1/2): accepted power
+    equals radiated power. Without it A = I, as both papers on stacked metasurfaces assume; then the ledger shows x^H
+    C x next to the sum of |a|^2. Eigenmodes of C below one per cent of the largest are not driven (superdirectivity).
 
     >>> import jax, numpy as np
     >>> jax.config.update("jax_enable_x64", True)

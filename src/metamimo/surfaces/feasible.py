@@ -1,4 +1,4 @@
-"""Feasible sets: which states a surface can take. `shape` is the state of one surface; batch axes lead in every method."""
+"""Feasible sets: which states a surface can take; `shape` is that of one surface, batch axes lead."""
 
 import math
 from abc import abstractmethod

@@ -1,4 +1,4 @@
-"""Surfaces and feasible sets by name; an entry is a class with `example()`, a small instance for the conformance suite."""
+"""Surfaces and feasible sets by name; an entry is a class with `example()` for the conformance suite."""
 
 from metamimo.registry import Registry
 

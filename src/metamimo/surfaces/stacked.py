@@ -22,10 +22,11 @@ from metamimo.surfaces.feasible import FeasibleSet, UnitModulus
 class StackedSurface(Surface):
     """Layers of phase-shifting elements with free propagation between them (Perović et al. 2024, eq. 2).
 
-    Signal model: x = Phi^L W^L ... Phi^2 W^2 Phi^1 W^1 a, Phi^l = diag(state[l]). The number of layers is data: arrays hold
-    the deepest stack of a sweep and `n_layers` says how many layers exist, so one compiled program serves them all.
-    `apply_rows` carries the few rows of the user side through the layers, never an N x N product, and its closed-form
-    gradient covers the state and the rows; the surface's own arrays get zero from it: differentiate `response` for geometry.
+    Signal model: x = Phi^L W^L ... Phi^2 W^2 Phi^1 W^1 a, Phi^l = diag(state[l]). The number of layers is data:
+    arrays hold the deepest stack of a sweep and `n_layers` says how many layers exist, so one compiled program serves
+    them all. `apply_rows` carries the few rows of the user side through the layers, never an N x N product, and its
+    closed-form gradient covers the state and the rows; the surface's own arrays get zero from it: differentiate
+    `response` for geometry.
 
     Attributes:
         first: W^1 from the ports to the first layer.
@@ -138,7 +139,7 @@ class StackedSurface(Surface):
         >>> stack.response(stack.feasible.random(jax.random.key(0))).shape
         (1, 9, 4)
         """
-        if insertion_loss_db < 0:
+        if not insertion_loss_db >= 0:
             raise ConfigError(f"insertion_loss_db: must not be negative, got {insertion_loss_db}")
         for name, count in (("n_layers", n_layers), ("n_elements", n_elements), ("n_ports", n_ports)):
             if count < 1:

@@ -30,9 +30,9 @@ def channel_rate(h: Complex[Array, "user rx port"], precoder: Complex[Array, "us
 def fixed_precoder_rate(link: Link, precoder: Complex[Array, "user port stream"]) -> tuple[Forward, Backward]:
     """Return forward and backward passes of the sum rate as a function of the state.
 
-    `forward(state)` gives (rate in nats, kept) with kept[0] the effective channel over unit noise; `backward(state, kept)` gives
-    the gradient with respect to the conjugate state (Perović et al. 2024, Theorem 2 and eq. 53). What `forward` keeps does not
-    depend on the precoder, so another precoder can use it.
+    `forward(state)` gives (rate in nats, kept) with kept[0] the effective channel over unit noise; `backward(state,
+    kept)` gives the gradient with respect to the conjugate state (Perović et al. 2024, Theorem 2 and eq. 53). What
+    `forward` keeps does not depend on the precoder, so another precoder can use it.
 
     Args:
         link: broadcast link.

@@ -18,7 +18,7 @@ def tune_lbfgs(
     window: int,
     max_iterations: int,
 ) -> Tuned:
-    """Minimise -ln(sum rate) over `feasible.to_real(state)` until the window's gain is below `window` times the tolerance.
+    """Minimise -ln(sum rate) over the real parameters of the state until the window's gain is small.
 
     Args:
         link: broadcast link with a smooth feasible set.
@@ -43,6 +43,4 @@ def tune_lbfgs(
         return -jnp.log(channel_rate(h, precoder))
 
     found = minimise(loss, first.ravel(), tolerance=window * tolerance, window=window, max_iterations=max_iterations)
-    return Tuned(
-        unpack(found.x), jnp.exp(-found.history), lbfgs_status(found), found.iterations, found.trials
-    )
+    return Tuned(unpack(found.x), jnp.exp(-found.history), lbfgs_status(found), found.iterations, found.trials)

@@ -4,6 +4,7 @@ Three of them were used to choose parameters that the paper's text has lost (noi
 power); their notes say "fitted", because such an agreement is no prediction.
 """
 
+import itertools
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
@@ -70,7 +71,7 @@ def _rises(schemes: Iterable[str], axis: str, grid: tuple[float, ...], variable:
     return {
         f"{scheme} from {a:g} to {b:g}": _minus(_at(scheme, axis, b, variable), _at(scheme, axis, a, variable))
         for scheme in schemes
-        for a, b in zip(grid, grid[1:], strict=False)
+        for a, b in itertools.pairwise(grid)
     }
 
 

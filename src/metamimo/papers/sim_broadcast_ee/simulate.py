@@ -2,6 +2,8 @@
 
 import functools
 import time
+from collections.abc import Callable
+from typing import Any
 
 import equinox as eqx
 import jax
@@ -193,9 +195,9 @@ def _stack(
     )
 
 
-@functools.lru_cache(maxsize=None)
-def _program(scheme: str, options: tuple[tuple[str, bool | int | float | str], ...], users: int, rx: int):
-    """Return the compiled chunk of one scheme; JAX compiles it once a shape."""
+@functools.cache
+def _program(scheme: str, options: tuple[tuple[str, Any], ...], users: int, rx: int) -> Callable[..., dict[str, Array]]:
+    """Return the program of one scheme over a chunk of trials; JAX compiles it once a shape."""
     function = SCHEMES.get(scheme)
 
     def chunk(surface: Surface, numbers: Numbers, seed: Int[Array, ""], trials: Int[Array, " trial"]) -> dict:

@@ -1,0 +1,121 @@
+"""What every scheme of the registry promises; a new one joins by being registered."""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from schemes_problems import problem
+
+from metamimo.errors import ConfigError
+from metamimo.metrics.evaluate import evaluate, objective_value
+from metamimo.metrics.power import power_matrices, station_power
+from metamimo.problem import Limit, Status
+from metamimo.schemes.registry import SCHEMES
+from metamimo.surfaces.digital import FullyDigital
+from metamimo.surfaces.feasible import QuantizedPhase
+from metamimo.surfaces.stacked import StackedSurface
+
+KEY = jax.random.key(7)
+
+
+@functools.cache
+def solver(name):
+    """One compiled program a scheme and problem shape, shared by all tests of this file."""
+    return jax.jit(lambda p, k: SCHEMES.get(name)(p, key=k))
+
+
+@pytest.fixture(params=list(SCHEMES))
+def name(request):
+    return request.param
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_design_is_feasible_scored_right_and_its_history_never_falls(name, seed):
+    p = problem(seed)
+    solution = solver(name)(p, jax.random.fold_in(KEY, seed))
+    used = station_power(p.link, power_matrices(p.link, solution.design.state, "accepted"), solution.design.precoder)
+    assert float(used[0]) <= float(p.limits[0].power[0]) * (1 + 1e-9)
+    assert all(s.feasible.contains(x) for s, x in zip(p.link.surfaces, solution.design.state, strict=True))
+    scored = evaluate(p, solution.design)
+    np.testing.assert_allclose(solution.value, objective_value(scored, p.objective), rtol=1e-12)
+    np.testing.assert_allclose(solution.value, solution.history[-1], rtol=1e-9)
+    history = np.asarray(solution.history)
+    assert (np.diff(history) >= -1e-12 * history[1:]).all()
+    assert int(solution.status) == Status.CONVERGED
+    assert "converged" in str(solution)
+
+
+def test_same_key_gives_the_same_bits_alone_and_in_a_batch(name):
+    p = problem(1)
+    keys = jax.random.split(KEY, 3)
+    together = jax.jit(lambda p, ks: jax.lax.map(lambda k: SCHEMES.get(name)(p, key=k).value, ks))(p, keys)
+    alone = [float(solver(name)(p, k).value) for k in keys]
+    assert alone == [float(v) for v in together]
+
+
+@pytest.mark.parametrize(
+    "case",
+    [
+        pytest.param({"users": 1}, id="one user"),
+        pytest.param({"users": 2, "rx": 1}, id="one antenna a user"),
+        pytest.param({"users": 1, "rx": 1, "scale": 1e-6}, id="hardly any channel"),
+        pytest.param({"scale": 1e4}, id="80 dB"),
+    ],
+)
+def test_odd_sizes_end_in_a_finite_design(name, case):
+    solution = solver(name)(problem(2, **case), KEY)
+    assert np.isfinite(float(solution.value))
+    assert np.isfinite(np.asarray(solution.design.precoder)).all()
+
+
+def test_dead_user_zero_channel_and_zero_power_give_no_nan(name):
+    p = problem(3)
+    dead = p.link.channel.at[:, :, 1].set(0)
+    for channel, power in ((dead, 1.0), (0 * dead, 1.0), (p.link.channel, 0.0)):
+        link = type(p.link).broadcast(p.link.surfaces[0], channel[0, 0], noise_power=1.0, bandwidth=1e6, frequency=3e8)
+        q = type(p)(link, (Limit(jnp.asarray([power])),), p.consumption, p.min_rate)
+        solution = solver(name)(q, KEY)
+        assert np.isfinite(np.asarray(solution.design.precoder)).all()
+        assert np.isfinite(np.asarray(solution.rates)).all()
+        assert int(solution.status) in (Status.CONVERGED, Status.NOT_FINITE)
+
+
+def test_rank_deficient_channel(name):
+    p = problem(4)
+    same = jnp.broadcast_to(p.link.channel[0, 0, :1, :1], p.link.channel.shape[2:])
+    link = type(p.link).broadcast(p.link.surfaces[0], same, noise_power=1.0, bandwidth=1e6, frequency=3e8)
+    solution = solver(name)(type(p)(link, p.limits, p.consumption, p.min_rate), KEY)
+    assert np.isfinite(float(solution.value))
+    assert float(solution.value) > 0
+
+
+def test_runs_on_a_bare_array(name):
+    solution = solver(name)(problem(5, surface=FullyDigital.example()), KEY)
+    assert float(solution.value) > 0
+
+
+def test_problem_that_is_too_general_is_refused(name):
+    p = problem(6)
+    per_port = type(p)(p.link, (Limit(jnp.ones((1, 4))),), p.consumption, p.min_rate)
+    with pytest.raises(ConfigError, match=r"limits: .* takes one sum limit on accepted power, got"):
+        SCHEMES.get(name)(per_port, key=KEY)
+    radiated = type(p)(p.link, (Limit(jnp.ones(1), kind="radiated"),), p.consumption, p.min_rate)
+    with pytest.raises(ConfigError, match="radiated"):
+        SCHEMES.get(name)(radiated, key=KEY)
+
+
+@pytest.mark.parametrize("gradient_scheme", ["sim-lp", "sim-nolp", "sim-nolp-redrf"])
+def test_discrete_set_is_refused_by_gradient_schemes(gradient_scheme):
+    smooth = StackedSurface.example()
+    discrete = StackedSurface(
+        np.asarray(smooth.first),
+        np.asarray(smooth.hops),
+        np.asarray(smooth.coupling[0]),
+        n_layers=2,
+        max_layers=3,
+        feasible=QuantizedPhase(shape=(3, 9), bits=2),
+    )
+    with pytest.raises(ConfigError, match=r"feasible: .*QuantizedPhase is a discrete set"):
+        SCHEMES.get(gradient_scheme)(problem(0, surface=discrete), key=KEY)
