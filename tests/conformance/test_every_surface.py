@@ -1,5 +1,6 @@
 """What every registered surface promises. A new surface joins by being registered."""
 
+import inspect
 from functools import cache
 
 import jax
@@ -7,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from metamimo.errors import ConfigError
 from metamimo.surfaces.base import Surface
 from metamimo.surfaces.registry import SURFACES
 
@@ -136,10 +138,6 @@ def test_example_radiates_no_more_than_it_accepts(surface: Surface) -> None:
 
 
 def test_unknown_power_is_refused(surface: Surface, state: jax.Array) -> None:
-    import inspect
-
-    from metamimo.errors import ConfigError
-
     unchecked = inspect.unwrap(type(surface).power_matrix)  # the run-time type check of the tests would answer first
     with pytest.raises(ConfigError, match="kind: must be 'accepted' or 'radiated', got 'reflected'"):
         unchecked(surface, state, "reflected")

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from functools import cache
+from types import SimpleNamespace
 
 import jax.numpy as jnp
 import numpy as np
@@ -63,7 +64,7 @@ def uneven_stack(layers: int = 3, *, max_layers: int = 4) -> StackedSurface:
     return StackedSurface(first, np.array(hops), coupling, n_layers=layers, max_layers=max_layers)
 
 
-def stack_product(surface: StackedSurface, state: np.ndarray) -> np.ndarray:
+def stack_product(surface: StackedSurface | SimpleNamespace, state: np.ndarray) -> np.ndarray:
     """B = Phi^L W^L ... Phi^1 W^1 as eq. (2) prints it."""
     hops = np.asarray(surface.hops)
     b = state[0][:, None] * np.asarray(surface.first)

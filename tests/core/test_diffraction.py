@@ -105,7 +105,7 @@ def test_band_limited_entry_is_the_integral(offset: tuple[float, float], pitch: 
     expected = 4 * pitch**2 / (4 * np.pi**2) * total
     observer = np.array([[x, y, gap]])
     # A second observer on the pitch grid must not change the first one's quadrature beyond rounding.
-    observers = np.vstack([observer, observer + [6 * pitch, 0, 0]])
+    observers = np.vstack([observer, observer + np.array([6 * pitch, 0, 0])])
     w = propagation_matrix(observers, np.zeros((1, 3)), 1.0, pitch**2, "band_limited")
     assert abs(w[0, 0] - expected) <= 1e-8
 

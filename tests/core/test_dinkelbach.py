@@ -63,7 +63,7 @@ def test_roots_follow_the_unit_of_power(scale: float) -> None:
 def test_without_any_mode_the_root_is_the_constant_over_the_fixed_power() -> None:
     zero, sigma = np.zeros(3), np.ones(3)
     assert call(root, 2.0, 4.0, zero, sigma, 0.1) == pytest.approx(0.5, rel=1e-14)
-    assert call(root, 0.0, 4.0, zero, sigma, 0.0) <= 1e-300  # nothing to gain: the ratio is zero
+    assert call(root, 0.0, 4.0, zero, sigma, 0.0) <= 1e-70  # nothing to gain: the ratio is zero
     assert call(multiplier, 1.0, zero, sigma, 0.25) == 0.25
 
 
@@ -73,6 +73,12 @@ def test_modes_without_offset() -> None:
     expected = (1 + np.sqrt(1 + 4 * 2 * 9)) / 4
     assert call(root, 1.0, 2.0, b, np.zeros(3), 0.01) == pytest.approx(expected, rel=1e-13)
     assert call(multiplier, 4.0, b, np.zeros(3), 0.01) == pytest.approx(1.5, rel=1e-13)
+
+
+@pytest.mark.parametrize("start", [0.0, 1e-300, 1e-100, 1e-20])
+def test_start_far_below_the_root_is_no_obstacle(start: float) -> None:
+    assert call(root, 0.0, 1.0, np.array([4.0, 0.0, 0.0]), np.zeros(3), start) == pytest.approx(2.0, rel=1e-14)
+    assert call(root, 0.0, 1e-12, np.array([4e12, 0.0, 0.0]), np.zeros(3), start) == pytest.approx(2e12, rel=1e-14)
 
 
 def test_limit_that_does_not_bind_returns_the_start() -> None:

@@ -122,9 +122,10 @@ def test_solution_prints_one_screen() -> None:
         upper_bound=jnp.asarray(8.4e6), bound_name="norm bound", bound_scope="global",
     )  # fmt: skip
     text = str(solution)
-    for part in ("4.2 Mbit/J", "raise max_iterations", "7 iterations", "1 of 2 users", "accepted 1", "radiated 0.8",
+    for part in ("4.2 Mbit/J", "raise max_iterations", "7 iterations", "9 evaluations", "1 of 2 users",
+                 "accepted power per station [W]: 1", "radiated: 0.8, lost: 0.2",
                  "consumed: 12.5 W", "values 3 to 4.2", "any design: 8.4 Mbit/J (+1e+02 %, norm bound)"):  # fmt: skip
-        assert part in text
+        assert part in text, part
     assert len(text.splitlines()) <= 24
 
 

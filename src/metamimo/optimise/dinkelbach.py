@@ -10,7 +10,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 _RELATIVE = 1e-14
-_STEPS = 200
+_STEPS = 1000  # far below the root a step only doubles the point
 
 
 def fractional_root(
@@ -36,7 +36,7 @@ def fractional_root(
     >>> float(fractional_root(jnp.array(0.0), jnp.array(1.0), jnp.array([4.0]), jnp.array([0.0]), jnp.array(0.5)))
     2.0
     """
-    tiny = jnp.finfo(b.dtype).tiny
+    least = jnp.finfo(b.dtype).tiny ** 0.25  # its square must not vanish below b
 
     def newton(carry: tuple[Array, Array, Array]) -> tuple[Array, Array, Array]:
         eta, _, step = carry
@@ -50,7 +50,7 @@ def fractional_root(
         eta, before, step = carry
         return (eta - before > _RELATIVE * eta) & (step < _STEPS)
 
-    start = jnp.maximum(start, tiny)
+    start = jnp.maximum(start, least)
     return jax.lax.while_loop(moving, newton, newton((start, start, jnp.asarray(0))))[0]
 
 

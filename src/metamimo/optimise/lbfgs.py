@@ -1,6 +1,7 @@
 """L-BFGS with history, status and trial count; runs inside jit on a real vector."""
 
 from collections.abc import Callable
+from typing import Any
 
 import equinox as eqx
 import jax
@@ -14,6 +15,7 @@ class Minimum(eqx.Module):
     Attributes:
         x: best point.
         value: objective there.
+        inner: inner variables there.
         history: objective after every iteration, the last value repeated.
         iterations: iterations done.
         trials: evaluations of value and gradient.
@@ -23,6 +25,7 @@ class Minimum(eqx.Module):
 
     x: Float[Array, " n"]
     value: Float[Array, ""]
+    inner: Any
     history: Float[Array, " iteration"]
     iterations: Int[Array, ""]
     trials: Int[Array, ""]
@@ -71,9 +74,13 @@ class _Memory(eqx.Module):
         return -(scale * gradient + outer[back] @ self.s - scale * (inner[back] @ self.y))  # real product
 
 
+Evaluate = Callable[[Float[Array, " n"], Any], tuple[Float[Array, ""], Float[Array, " n"], Any]]
+
+
 def minimise(
-    objective: Callable[[Float[Array, " n"]], Float[Array, ""]],
+    evaluate: Evaluate,
     start: Float[Array, " n"],
+    inner: Any = None,
     *,
     tolerance: float = 1e-6,
     window: int = 10,
@@ -81,15 +88,17 @@ def minimise(
     memory: int = 10,
     max_trials: int = 30,
 ) -> Minimum:
-    """Minimise a smooth function of a real vector.
+    """Minimise a smooth function of a real vector, possibly over inner variables that each evaluation improves.
 
-    Stops when the ABSOLUTE gain over a window of iterations falls below the tolerance: objectives here are
-    logarithms, which pass through zero. The line search is Armijo with quadratic interpolation, so the history never
-    rises.
+    Stops when the ABSOLUTE gain over a window of iterations falls below the tolerance: objectives here are logarithms,
+    which pass through zero. The line search is Armijo with quadratic interpolation, so the history never rises.
 
     Args:
-        objective: the function, differentiable by JAX in reverse mode.
+        evaluate: (x, inner) -> (value, gradient in x, inner). The inner variables that come back must not be worse than
+            those that went in; at their optimum the gradient is that of the reduced function (envelope theorem).
+            `pure` makes one from a plain objective.
         start: first point.
+        inner: first inner variables.
         tolerance: least gain over the window.
         window: number of iterations the gain is taken over.
         max_iterations: limit of iterations.
@@ -100,37 +109,38 @@ def minimise(
         The minimum found.
 
     >>> import jax.numpy as jnp
-    >>> bool(abs(minimise(lambda x: ((x - 3) ** 2).sum(), jnp.zeros(2), tolerance=1e-12).x - 3).max() < 1e-6)
+    >>> found = minimise(pure(lambda x: ((x - 3) ** 2).sum()), jnp.zeros(2), tolerance=1e-12)
+    >>> bool(abs(found.x - 3).max() < 1e-6)
     True
     """
-    value_and_grad = jax.value_and_grad(objective)
     tiny = jnp.finfo(start.dtype).tiny
 
     def iterate(carry: tuple) -> tuple:
-        x, value, gradient, pairs, i, history, trials, _, _ = carry
+        x, value, gradient, inner, pairs, i, history, trials, _, _ = carry
         norm = jnp.maximum(jnp.linalg.norm(gradient), tiny)
         d = pairs.direction(gradient)
         # Before the first pair there is no scale: step the length of one radian or one unit at most.
-        d = jnp.where(i == 0, -gradient / jnp.maximum(norm, 1.0), d)
+        d = jnp.where(pairs.count == 0, -gradient / jnp.maximum(norm, 1.0), d)
         slope = gradient @ d  # real product
         d, slope = jnp.where(slope < 0, d, -gradient / norm), jnp.where(slope < 0, slope, -norm)
 
         def trial(search: tuple) -> tuple:
-            t, _, _, _, _, n = search
+            t, *_, n = search
             candidate = x + t * d
-            new_value, new_gradient = value_and_grad(candidate)
+            new_value, new_gradient, new_inner = evaluate(candidate, inner)
             accepted = new_value <= value + 1e-4 * t * slope
             shorter = -slope * t * t / (2 * (new_value - value - t * slope))
             shorter = jnp.clip(jnp.where(jnp.isfinite(shorter), shorter, 0.5 * t), 0.1 * t, 0.5 * t)
-            return jnp.where(accepted, t, shorter), candidate, new_value, new_gradient, accepted, n + 1
+            return jnp.where(accepted, t, shorter), candidate, new_value, new_gradient, new_inner, accepted, n + 1
 
         def searching(search: tuple) -> Array:
-            return ~search[4] & (search[5] < max_trials)
+            *_, accepted, n = search
+            return ~accepted & (n < max_trials)
 
-        first = (jnp.ones((), x.dtype), x, value, gradient, jnp.asarray(False), jnp.asarray(0))
-        _, new_x, new_value, new_gradient, accepted, n = jax.lax.while_loop(searching, trial, first)
-        new_x, new_value, new_gradient = (
-            jnp.where(accepted, a, b) for a, b in ((new_x, x), (new_value, value), (new_gradient, gradient))
+        first = (jnp.ones((), x.dtype), x, value, gradient, inner, jnp.asarray(False), jnp.asarray(0))
+        _, *new, accepted, n = jax.lax.while_loop(searching, trial, first)
+        new_x, new_value, new_gradient, inner = jax.tree.map(
+            lambda a, b: jnp.where(accepted, a, b), tuple(new), (x, value, gradient, inner)
         )
         s, y = new_x - x, new_gradient - gradient
         curved = accepted & (s @ y > 1e-10 * jnp.linalg.norm(s) * jnp.linalg.norm(y))  # real product
@@ -138,18 +148,26 @@ def minimise(
         i = i + 1
         history = history.at[i].set(new_value)
         flat = (i >= window) & (history[jnp.maximum(i - window, 0)] - new_value <= tolerance)
-        return new_x, new_value, new_gradient, pairs, i, history, trials + n, flat, ~accepted
+        return new_x, new_value, new_gradient, inner, pairs, i, history, trials + n, flat, ~accepted
 
     def going(carry: tuple) -> Array:
-        _, value, _, _, i, _, _, flat, stalled = carry
+        _, value, _, _, _, i, _, _, flat, stalled = carry
         return ~flat & ~stalled & jnp.isfinite(value) & (i < max_iterations)
 
-    value, gradient = value_and_grad(start)
-    pairs = _Memory.empty(memory, start)
+    value, gradient, inner = evaluate(start, inner)
     history = jnp.full(max_iterations + 1, value)
     zero, no = jnp.asarray(0), jnp.asarray(False)
-    x, value, _, _, i, history, trials, flat, stalled = jax.lax.while_loop(
-        going, iterate, (start, value, gradient, pairs, zero, history, jnp.asarray(1), no, no)
-    )
+    begin = (start, value, gradient, inner, _Memory.empty(memory, start), zero, history, jnp.asarray(1), no, no)
+    x, value, _, inner, _, i, history, trials, flat, stalled = jax.lax.while_loop(going, iterate, begin)
     history = jnp.where(jnp.arange(max_iterations + 1) > i, value, history)
-    return Minimum(x, value, history, i, trials, flat, stalled)
+    return Minimum(x, value, inner, history, i, trials, flat, stalled)
+
+
+def pure(objective: Callable[[Float[Array, " n"]], Float[Array, ""]]) -> Evaluate:
+    """Make `evaluate` of `minimise` from a plain objective, by reverse-mode differentiation."""
+    value_and_grad = jax.value_and_grad(objective)
+
+    def evaluate(x: Float[Array, " n"], inner: Any) -> tuple[Array, Array, Any]:
+        return *value_and_grad(x), inner
+
+    return evaluate

@@ -82,7 +82,7 @@ def _band_limited(offsets: np.ndarray, gap: float, wavelength: float, pitch: flo
     count = int(40 + 2.5 * max(along_x[-1], along_y[-1]) + 4 * gap / wavelength)
     node, weight = np.polynomial.legendre.leggauss(count)
     node, weight = (node + 1) / 2, weight / 2
-    # The integrand has kinks where the band has its corner and where its edge crosses the light circle: pieces end there.
+    # The integrand has kinks at the corner of the band and where its edge crosses the light circle: pieces end there.
     crossing = np.arccos(np.clip(k * pitch / np.pi, 1.0, np.sqrt(2.0)) ** -1)
     ends = np.unique([0.0, crossing, np.pi / 4, np.pi / 2 - crossing, np.pi / 2])
     angle = (ends[:-1, None] + np.diff(ends)[:, None] * node).ravel()

@@ -3,7 +3,7 @@
 import jax.numpy as jnp
 from jaxtyping import Array, Complex, Float, Inexact
 
-from metamimo.optimise.lbfgs import minimise
+from metamimo.optimise.lbfgs import minimise, pure
 from metamimo.problem import Link
 from metamimo.tuners.fixed_precoder import channel_rate
 from metamimo.tuners.tuned import Tuned, lbfgs_status
@@ -42,5 +42,7 @@ def tune_lbfgs(
         h = surface.apply_rows(unpack(p), rows)[0] * link.ports[0]
         return -jnp.log(channel_rate(h, precoder))
 
-    found = minimise(loss, first.ravel(), tolerance=window * tolerance, window=window, max_iterations=max_iterations)
+    found = minimise(
+        pure(loss), first.ravel(), tolerance=window * tolerance, window=window, max_iterations=max_iterations
+    )
     return Tuned(unpack(found.x), jnp.exp(-found.history), lbfgs_status(found), found.iterations, found.trials)
