@@ -18,16 +18,9 @@ ROOMS_WITHOUT_ARRAYS = {"experiments", "figures", "interop", "cli"}
 # First the folders whose tests name the cause of a failure most directly, then those that build on them.
 FOLDER_ORDER = (
     "quality",
-    "conventions",
-    "geometry",
-    "linalg",
-    "physics",
-    "surfaces",
-    "channels",
-    "metrics",
-    "optimise",
+    "core",
     "precoders",
-    "tuners",
+    "reference",
     "conformance",
     "schemes",
     "experiments",

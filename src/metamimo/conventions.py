@@ -73,5 +73,5 @@ def require_x64(what: str) -> None:
     if not jax.config.read("jax_enable_x64"):
         raise ConfigError(
             f"{what} needs double precision, but jax_enable_x64 is False: call "
-            'jax.config.update("jax_enable_x64", True) first, set JAX_ENABLE_X64=1, or pass dtype=jnp.complex64'
+            'jax.config.update("jax_enable_x64", True) first, or set JAX_ENABLE_X64=1'
         )

@@ -10,6 +10,9 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Complex, Float, Inexact
 
+_SMALL = 4096
+"""Multiplications up to which XLA's own complex product is faster on a CPU, to compile, too."""
+
 
 def hermitian(a: Inexact[Array, "... m n"]) -> Inexact[Array, "... n m"]:
     """Return the conjugate transpose of the last two axes."""
@@ -30,8 +33,9 @@ def cmatmul(a: Inexact[Array, "... m k"], b: Inexact[Array, "... k n"]) -> Inexa
         The product.
     """
     both_complex = jnp.iscomplexobj(a) and jnp.iscomplexobj(b)
-    if not both_complex or jax.default_backend() != "cpu":
-        return a @ b  # real product, or native on an accelerator
+    small = a.shape[-2] * a.shape[-1] * b.shape[-1] <= _SMALL
+    if small or not both_complex or jax.default_backend() != "cpu":
+        return a @ b  # real product, small, or native on an accelerator
     t = (a.real + a.imag) @ b.real  # real product
     return jax.lax.complex(t - a.imag @ (b.real + b.imag), t + a.real @ (b.imag - b.real))  # real product
 

@@ -6,6 +6,8 @@ from typing import Any, Literal, Protocol
 
 import equinox as eqx
 import jax.numpy as jnp
+import numpy as np
+from jax.core import Tracer
 from jaxtyping import Array, Bool, Complex, Float, Inexact, Int, Key
 
 from metamimo.conventions import NAT_TO_BIT
@@ -110,6 +112,9 @@ class Limit(eqx.Module):
     power: Float[Array, " bs"] | Float[Array, "bs port"]
     kind: PowerKind = eqx.field(static=True, default="accepted")
 
+    def __check_init__(self) -> None:
+        _not_negative("power", self.power)
+
 
 class Consumption(eqx.Module):
     """Consumed power (spec of fair comparison, section 3); nothing enters twice.
@@ -146,8 +151,16 @@ class Consumption(eqx.Module):
         amplifier_efficiency: float | Array = 1.0,
         idle_chains: bool = False,
     ) -> "Consumption":
-        """Make the model from numbers in watts; what is not named costs nothing."""
+        """Make the model from numbers in watts; what is not named costs nothing.
+
+        Raises:
+            ConfigError: if a power is negative or the efficiency not in (0, 1].
+        """
         values = (per_chain, static, per_element, control, per_user, amplifier_efficiency)
+        for name, value in zip(("per_chain", "static", "per_element", "control", "per_user"), values[:5], strict=True):
+            _not_negative(name, value)
+        if not isinstance(amplifier_efficiency, Array) and not 0 < amplifier_efficiency <= 1:
+            raise ConfigError(f"amplifier_efficiency: must lie in (0, 1], got {amplifier_efficiency}")
         return cls(*(jnp.asarray(v, float) for v in values), idle_chains=idle_chains)
 
     def fixed(self, link: Link, chains: Float[Array, ""]) -> Float[Array, ""]:
@@ -208,9 +221,16 @@ class Problem(eqx.Module):
             scheme: who asks, for the message.
 
         Raises:
-            ConfigError: if the problem is more general than that, so that a scheme cannot ignore a part of it.
+            ConfigError: if the problem is more general than that, so that no scheme ignores a part of it. Traced
+                values cannot be looked at; `metamimo.design` looks before it compiles.
         """
         freq, bs = self.link.channel.shape[:2]
+        if self.objective != "energy_efficiency":
+            raise ConfigError(f"objective: {scheme} maximises energy efficiency, got {self.objective!r}")
+        for name, values, rule in (("min_rate", self.min_rate, 0), ("weights", self.link.weights, 1)):
+            known = _known(values)
+            if known is not None and (known != rule).any():
+                raise ConfigError(f"{name}: {scheme} takes {rule} for every user, got {known.tolist()}")
         limit = self.limits[0] if len(self.limits) == 1 else None
         if (freq, bs) != (1, 1):
             raise ConfigError(f"{scheme}: serves one station on one subcarrier, got {bs} stations, {freq} subcarriers")
@@ -328,6 +348,18 @@ class Solution(eqx.Module):
             bound = f"{float(self.upper_bound) * scale:.4g} {unit}"
             lines.append(f"upper bound of {scope}: {bound} (+{gap:.2g} %, {self.bound_name})")
         return "\n".join(lines)
+
+
+def _known(values: float | Array) -> np.ndarray | None:
+    """Return the values, or None where they are traced and not known yet."""
+    return None if isinstance(values, Tracer) else np.asarray(values)
+
+
+def _not_negative(name: str, power: float | Array) -> None:
+    """Refuse a negative power that is known."""
+    known = _known(power)
+    if known is not None and not (known >= 0).all():
+        raise ConfigError(f"{name}: a power must not be negative, got {known.tolist()} W")
 
 
 def _watts(power: Float[Array, " bs"]) -> str:

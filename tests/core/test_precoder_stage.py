@@ -145,7 +145,8 @@ def test_history_never_falls_and_the_limit_holds(case: str, power: float, strict
     assert int(found.status) == Status.CONVERGED
     assert np.linalg.norm(f) ** 2 <= power * (1 + 1e-9)
     value = efficiency(np.asarray(h), f)
-    assert history[0] == pytest.approx(efficiency(np.asarray(h), np.asarray(start)), rel=1e-12)
+    # The start may be scaled down, never for the worse.
+    assert history[0] >= efficiency(np.asarray(h), np.asarray(start)) * (1 - 1e-12)
     assert history[-1] == pytest.approx(value, rel=1e-12)
     assert value >= history[0] * (1 - 1e-12)
     assert np.diff(history).min() >= -1e-12 * history[-1]

@@ -166,3 +166,9 @@ def test_only_cheap_commands_are_run() -> None:
 
 def test_the_front_page_has_a_runnable_example() -> None:
     assert ROOT / "README.md" in _pages_with_python()
+
+
+def test_the_example_is_the_page_that_explains_it() -> None:
+    page = (ROOT / "docs" / "own-surface.md").read_text(encoding="utf-8")
+    blocks = "\n\n".join(token.content for token in python_blocks(page))
+    assert (ROOT / "examples" / "own_surface.py").read_text(encoding="utf-8").split() == blocks.split()

@@ -1,4 +1,4 @@
-"""Stored results with known means: every curve is a table, and the noise around it has a sample mean of exactly zero."""
+"""Stored results with known means: every curve is a table, and the noise around it has a sample mean of zero."""
 
 from pathlib import Path
 

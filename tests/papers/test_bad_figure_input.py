@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 sys.path.append(str(Path(__file__).resolve().parents[1] / "cli"))
-from cli_tools import metamimo  # noqa: E402
+from cli_tools import metamimo
 
 FIG3, FIG4, FIG6 = (f"sim-broadcast-ee/fig{i}" for i in (3, 4, 6))
 

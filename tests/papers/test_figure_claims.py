@@ -150,7 +150,8 @@ def test_pairs_are_formed_by_realisation_and_only_complete_ones_count():
     counts = np.ones((4, 5, TRIALS), bool)
     counts[0, :, :3] = False
     counts[1, :, -4:] = False
-    changes = [(EE, REDRF, value, mean - 0.1) for value, mean in zip(GRIDS["fig3"][1], HOLDING["fig3"][EE][LP])]
+    curve = zip(GRIDS["fig3"][1], HOLDING["fig3"][EE][LP], strict=True)
+    changes = [(EE, REDRF, value, mean - 0.1) for value, mean in curve]
     verdict = check("fig3", changes, counts=counts)["3f"]
     assert "SIM-LP minus SIM-NoLP-RedRF" in verdict.note
     assert f"n={TRIALS - 7}" in verdict.note

@@ -80,9 +80,10 @@ def test_another_number_of_elements_leaves_the_users_where_they_are(monkeypatch)
 
     def users_of(elements):
         surface = simulate.stack(TOY.replace(n_elements=elements), 2)
+        numbers = simulate.physical(TOY, surface)
 
         def distances(trial):
-            simulate.draw_problem(surface, simulate.physical(TOY, surface), 2, 2, trial_key(5, trial))
+            simulate.draw_problem(surface, numbers, 2, 2, trial_key(5, trial))
             return seen.pop()
 
         return jax.jit(jax.vmap(distances))(jnp.arange(3)).tolist()

@@ -1,7 +1,7 @@
 """Iterate by iterate the package walks where plain NumPy walks: two programs that share no code, one algorithm.
 
-The reference counts time the other way round (exp(-jwt)), so it gets the conjugates of the package's channels and phases.
-Along a line search rounding grows, hence 1e-9 over the first ten iterations and 1e-6 over all.
+The reference counts time the other way round (exp(-jwt)), so it gets the conjugates of the package's channels and
+phases. Along a line search rounding grows, hence 1e-9 over the first ten iterations and 1e-6 over all.
 """
 
 import functools
@@ -132,7 +132,7 @@ def test_algorithm_4(key, line_search):
 @pytest.mark.parametrize("key", KEYS, ids=range(len(KEYS)))
 def test_algorithm_4_ends_in_the_same_design(key):
     problem, g = toy_problem(toy_stack(), key)
-    solve = solver(sim_lp, phase_stage="projected_gradient", tolerance=0.0)
+    solve = solver(sim_lp, phase_stage="projected_gradient", tolerance=0.0, line_search="sufficient_increase")
     plain = replace(options_of(), polish=True)
     run = reference.sim_lp(TOY, reference.stack_matrices(TOY), g, start_phases(toy_stack(), key), plain)
     solution = solve(problem, key)

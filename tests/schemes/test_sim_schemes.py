@@ -1,5 +1,7 @@
 """The stacked-surface schemes against the paper's algorithm, oracles and scaling laws."""
 
+import warnings
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -10,11 +12,13 @@ from schemes_problems import problem
 from metamimo.errors import ConfigError, PhysicsWarning
 from metamimo.metrics.evaluate import evaluate
 from metamimo.precoders.antenna_map import all_antennas, random_antennas
-from metamimo.problem import Design, Status
+from metamimo.problem import Design, Limit, Problem, Status
+from metamimo.schemes.common import check_phase_stage
 from metamimo.schemes.design import design
 from metamimo.schemes.multistart import best_of_starts
 from metamimo.schemes.sim_lp import sim_lp
 from metamimo.schemes.sim_nolp import sim_nolp, sim_nolp_redrf
+from metamimo.surfaces.digital import FullyDigital
 
 KEY = jax.random.key(11)
 solve = eqx.filter_jit(sim_lp)
@@ -147,9 +151,7 @@ def test_more_starts_never_lose_and_report_their_spread():
 
 def test_unknown_options_are_refused():
     with pytest.raises(ConfigError, match="phase_stage: must be one of lbfgs, projected_gradient, got 'adam'"):
-        sim_lp(problem(0), key=KEY, phase_stage="adam")
-    with pytest.raises(ConfigError, match="line_search: must be one of"):
-        sim_nolp(problem(0), key=KEY, line_search="wolfe")
+        check_phase_stage("adam")
     with pytest.raises(ConfigError, match="did you mean sim-lp"):
         design(problem(0), "simlp", key=KEY)
 
@@ -180,12 +182,32 @@ def test_reduced_chains_use_and_charge_one_antenna_a_stream():
         random_antennas(KEY, 4, 3, 2, jnp.asarray(1.0))
 
 
+def test_design_refuses_what_the_scheme_would_ignore():
+    p = problem(0)
+    rates = eqx.tree_at(lambda q: q.min_rate, p, jnp.ones(2))
+    with pytest.raises(ConfigError, match=r"min_rate: lp-nosim takes 0 for every user, got \[1.0, 1.0\]"):
+        design(rates, "lp-nosim", key=KEY)
+    weights = eqx.tree_at(lambda q: q.link.weights, p, jnp.asarray([1.0, 2.0]))
+    with pytest.raises(ConfigError, match="weights: sim-lp takes 1 for every user"):
+        design(weights, "sim-lp", key=KEY)
+    with pytest.raises(ConfigError, match="objective: sim-lp maximises energy efficiency, got 'sum_rate'"):
+        design(Problem(p.link, p.limits, p.consumption, p.min_rate, objective="sum_rate"), "sim-lp", key=KEY)
+    with pytest.raises(ConfigError, match=r"power: a power must not be negative, got \[-1.0\] W"):
+        Limit(jnp.asarray([-1.0]))
+
+
+def test_design_of_a_matched_array_does_not_blame_its_model():
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", PhysicsWarning)
+        design(problem(0, surface=FullyDigital.example()), "lp-nosim", key=KEY)
+
+
 def test_design_warns_of_a_stack_that_creates_energy():
     from metamimo.physics.patterns import Isotropic
     from metamimo.surfaces.stacked import StackedSurface
 
     hot = StackedSurface.build(
-        n_layers=2, n_elements=16, n_ports=4, wavelength=1.0, element_spacing=0.5, antenna_spacing=0.5,
+        n_layers=3, n_elements=36, n_ports=4, wavelength=1.0, element_spacing=0.5, antenna_spacing=0.5,
         layer_spacing=0.25, pattern=Isotropic(),
     )  # fmt: skip
     with pytest.warns(PhysicsWarning, match="creates energy"):

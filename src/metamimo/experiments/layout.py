@@ -24,8 +24,6 @@ if TYPE_CHECKING:
 STORE = "store.zarr"
 FORMAT = 1
 DONE = "done"
-# Zarr skips chunks that hold only the fill value; here a missing file must mean a lost one.
-ARRAY_CONFIG: Any = {"write_empty_chunks": True}
 _ABANDONED_SECONDS = 3600.0
 
 
@@ -101,7 +99,7 @@ def _build(study: "Study", path: Path) -> None:
             dimension_names=(*dims, *extra),
             compressors=compressors,
             attributes=notes,
-            config=ARRAY_CONFIG,
+            config={"write_empty_chunks": True},
         )
 
     for v in study.variables:
@@ -118,7 +116,7 @@ def _build(study: "Study", path: Path) -> None:
             compressors=compressors,
             dimension_names=(dim,),
             attributes=notes,
-            config=ARRAY_CONFIG,
+            config={"write_empty_chunks": True},
         )
         array[:] = data
 

@@ -11,7 +11,6 @@ from metamimo.errors import ConfigError, ShapeError, StoreError
 from metamimo.experiments.config import NOT_IN_ID
 from metamimo.experiments.environment import differences, provenance
 from metamimo.experiments.layout import (
-    ARRAY_CONFIG,
     DONE,
     FORMAT,
     STORE,
@@ -96,7 +95,9 @@ class Store:
 
         if (name, mode) not in self._arrays:
             try:
-                self._arrays[name, mode] = zarr.open_array(self.path / name, mode=mode, config=ARRAY_CONFIG)
+                # `open_array` takes this setting from the global configuration only (zarr 3.1).
+                with zarr.config.set({"array.write_empty_chunks": True}):
+                    self._arrays[name, mode] = zarr.open_array(self.path / name, mode=mode)
             except (FileNotFoundError, ValueError, KeyError, TypeError) as error:
                 raise StoreError(f"{self.path}: array {name} is missing or damaged ({error})") from error
         return self._arrays[name, mode]

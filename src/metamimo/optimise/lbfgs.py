@@ -117,18 +117,20 @@ def minimise(
 
     def iterate(carry: tuple) -> tuple:
         x, value, gradient, inner, pairs, i, history, trials, _, _ = carry
+        # The first pass evaluates the start, as a step of length zero down from infinity: `evaluate` compiles once.
         norm = jnp.maximum(jnp.linalg.norm(gradient), tiny)
         d = pairs.direction(gradient)
         # Before the first pair there is no scale: step the length of one radian or one unit at most.
         d = jnp.where(pairs.count == 0, -gradient / jnp.maximum(norm, 1.0), d)
         slope = gradient @ d  # real product
         d, slope = jnp.where(slope < 0, d, -gradient / norm), jnp.where(slope < 0, slope, -norm)
+        slope = jnp.where(i < 0, 0, slope)
 
         def trial(search: tuple) -> tuple:
             t, *_, n = search
             candidate = x + t * d
             new_value, new_gradient, new_inner = evaluate(candidate, inner)
-            accepted = new_value <= value + 1e-4 * t * slope
+            accepted = (new_value <= value + 1e-4 * t * slope) | (i < 0)
             shorter = -slope * t * t / (2 * (new_value - value - t * slope))
             shorter = jnp.clip(jnp.where(jnp.isfinite(shorter), shorter, 0.5 * t), 0.1 * t, 0.5 * t)
             return jnp.where(accepted, t, shorter), candidate, new_value, new_gradient, new_inner, accepted, n + 1
@@ -152,12 +154,12 @@ def minimise(
 
     def going(carry: tuple) -> Array:
         _, value, _, _, _, i, _, _, flat, stalled = carry
-        return ~flat & ~stalled & jnp.isfinite(value) & (i < max_iterations)
+        return ~flat & ~stalled & ((i < 0) | jnp.isfinite(value)) & (i < max_iterations)
 
-    value, gradient, inner = evaluate(start, inner)
-    history = jnp.full(max_iterations + 1, value)
-    zero, no = jnp.asarray(0), jnp.asarray(False)
-    begin = (start, value, gradient, inner, _Memory.empty(memory, start), zero, history, jnp.asarray(1), no, no)
+    infinity, no = jnp.asarray(jnp.inf, start.dtype), jnp.asarray(False)
+    history = jnp.full(max_iterations + 1, infinity)
+    pairs, before = _Memory.empty(memory, start), jnp.asarray(-1)
+    begin = (start, infinity, jnp.zeros_like(start), inner, pairs, before, history, jnp.asarray(0), no, no)
     x, value, _, inner, _, i, history, trials, flat, stalled = jax.lax.while_loop(going, iterate, begin)
     history = jnp.where(jnp.arange(max_iterations + 1) > i, value, history)
     return Minimum(x, value, inner, history, i, trials, flat, stalled)

@@ -170,6 +170,7 @@ def energy_efficient_precoder(
     """
     reduced = Reduced.of(h)
     loop_power = jnp.full_like(power, jnp.inf) if strict else power
+    start = efficient_scale(h, start, fixed)
 
     def efficiency(f: Precoder) -> Float[Array, ""]:
         return sum_rate(h, f) / (fixed + squared_norm(f))
@@ -182,8 +183,7 @@ def energy_efficient_precoder(
         # At the optimum rounding decides the last digits: keep the better point, so that the history is monotone.
         better = value > before
         f, value = jnp.where(better, candidate, f), jnp.where(better, value, before)
-        history = history.at[i + 1].set(value)
-        return f, history, i + 1, value - before > tolerance * jnp.abs(value)
+        return f, history.at[i + 1].set(value), i + 1, value - before > tolerance * jnp.abs(value)
 
     def going(carry: tuple[Array, Array, Array, Array]) -> Array:
         _, _, i, rising = carry
@@ -196,18 +196,46 @@ def energy_efficient_precoder(
     history = jnp.where(jnp.arange(max_steps + 1) > iterations, history[iterations], history)
     status = jnp.where(rising, Status.ITERATION_LIMIT, Status.CONVERGED)
     status = jnp.where(jnp.isfinite(history[-1]), status, Status.NOT_FINITE)
-    if strict:
-        f = _fall_back(h, f, start, fixed, power, tolerance, max_steps)
-        history = history.at[-1].set(efficiency(f))
-    return Stage(precoder=f, history=history, status=status, iterations=iterations)
+    stage = Stage(precoder=f, history=history, status=status, iterations=iterations)
+    return _within_limit(h, stage, start, fixed, power, tolerance, max_steps) if strict else stage
 
 
-def _fall_back(
-    h: Channel, f: Precoder, start: Precoder, fixed: Array, power: Array, tolerance: float, max_steps: int
-) -> Precoder:
-    """Return f if it is within the limit, else the better of the start and the rate optimum at full power."""
-    used = squared_norm(f)
-    scaled = f * jnp.sqrt(power / jnp.maximum(used, jnp.finfo(used.dtype).tiny))
-    full = reduced_wmmse(h, scaled, power, tolerance=tolerance, max_steps=max_steps).precoder
-    gain = sum_rate(h, full) / (fixed + power) - sum_rate(h, start) / (fixed + squared_norm(start))
-    return jnp.where(used <= power, f, jnp.where(gain >= 0, full, start))
+def efficient_scale(h: Channel, f: Precoder, fixed: Float[Array, ""]) -> Precoder:
+    """Scale a precoder down by that power of ten, possibly zero, which has the highest energy efficiency.
+
+    Algorithm 3 lowers a power that is far too high by small steps only: from full power at a limit a million times the
+    optimum it would need more than a million of them.
+
+    Args:
+        h: effective channel over unit noise.
+        f: precoder [sqrt(W)].
+        fixed: power that does not depend on F, times the amplifier efficiency [W].
+
+    Returns:
+        The scaled precoder.
+    """
+    scales = 10.0 ** -jnp.arange(13.0)
+
+    def efficiency(scale: Float[Array, ""]) -> Float[Array, ""]:
+        return sum_rate(h, jnp.sqrt(scale) * f) / (fixed + scale * squared_norm(f))
+
+    return jnp.sqrt(scales[jnp.argmax(jax.lax.map(efficiency, scales))]) * f
+
+
+def _within_limit(
+    h: Channel, free: Stage, start: Precoder, fixed: Array, power: Array, tolerance: float, max_steps: int
+) -> Stage:
+    """Return the stage that ignored the limit if it meets it, else the rate optimum at full power (eq. 52).
+
+    At full power the rate optimum need not have a higher energy efficiency than the start, so the better one is kept.
+    The history of a stage that broke the limit is replaced by the start's value and the result's.
+    """
+    used = squared_norm(free.precoder)
+    scaled = free.precoder * jnp.sqrt(power / jnp.maximum(used, jnp.finfo(used.dtype).tiny))
+    full = reduced_wmmse(h, scaled, power, tolerance=tolerance, max_steps=max_steps)
+    first, last = free.history[0], sum_rate(h, full.precoder) / (fixed + power)
+    kept = jnp.where(last >= first, full.precoder, start)
+    steps = free.iterations + full.iterations
+    history = jnp.full_like(free.history, first).at[-1].set(jnp.maximum(first, last))
+    bounded = Stage(precoder=kept, history=history, status=full.status, iterations=steps)
+    return jax.tree.map(lambda a, b: jnp.where(used <= power * (1 + 1e-12), a, b), free, bounded)

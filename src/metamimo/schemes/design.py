@@ -35,6 +35,8 @@ def design(problem: Problem, scheme: str, *, key: Key[Array, ""], starts: int = 
     """
     require_x64("design")
     function = SCHEMES.get(scheme)
+    # Trace once with the problem's values in sight, so that a scheme can refuse what it would ignore.
+    jax.eval_shape(lambda k: function(problem, key=k, **options), key)
     solution = jax.jit(lambda p, k: best_of_starts(function, p, key=k, starts=starts, **options))(problem, key)
     for finding in physics_warnings(problem, solution.design):
         warnings.warn(finding, PhysicsWarning, stacklevel=2)

@@ -11,6 +11,7 @@ from metamimo.optimise.lbfgs import minimise
 from metamimo.optimise.projected_gradient import LineSearch, Point, StepRule, ascend
 from metamimo.precoders.energy_efficient import (
     Reduced,
+    efficient_scale,
     energy_efficient_precoder,
     reduced_step,
 )
@@ -71,8 +72,8 @@ def sim_lp(
         tolerance: relative gain per iteration below which the run has converged, measured over `window` iterations.
         window: iterations that the gain is taken over.
         max_iterations: limit of iterations.
-        inner_steps: steps of Algorithm 3 before every phase step; by default 1 for `lbfgs`, where more of them settle the
-            choice of users too early and end lower, and 2 for `projected_gradient`.
+        inner_steps: steps of Algorithm 3 before every phase step; by default 2 for `projected_gradient`, and 1 for
+            `lbfgs`, where two ended lower on average.
         strict: Algorithm 3 in its literal two phases inside Algorithm 4, each time to convergence.
         line_search: rule of the projected gradient.
         restart: whether every line search starts at the largest step.
@@ -93,7 +94,7 @@ def sim_lp(
     state = starting_state(problem, key, start)
     unit_noise = 1 / jnp.sqrt(problem.link.noise_power)
     h = broadcast_forward(problem.link, state)[0] * unit_noise
-    precoder = maximum_ratio(h, limit) if start is None else start.precoder[0, 0]
+    precoder = efficient_scale(h, maximum_ratio(h, limit), fixed) if start is None else start.precoder[0, 0]
     if phase_stage == "lbfgs":
         found = _reduced(problem, state, precoder, fixed, limit, tolerance, window, max_iterations, inner_steps)
     else:
@@ -172,7 +173,7 @@ def _reduced(
     max_iterations: int,
     inner_steps: int,
 ) -> _Found:
-    """Minimise -ln max_F EE over the phases: every evaluation improves F by steps of Algorithm 3 before its gradient."""
+    """Minimise -ln max_F EE over the phases: every evaluation takes steps of Algorithm 3 before its gradient."""
     feasible = problem.link.surfaces[0].feasible
     phases = feasible.to_real(state)
 

@@ -92,5 +92,5 @@ class Surface(eqx.Module):
         raise ConfigError(f"kind: must be 'accepted' or 'radiated', got {kind!r}")
 
     def energy_gain(self, state: Inexact[Array, "..."]) -> Float[Array, ""]:
-        """Return the largest eigenvalue of A^H A over the frequencies, the criterion of the passivity warning."""
-        return jnp.linalg.norm(self.response(state), ord=2, axis=(-2, -1)).max() ** 2
+        """Return the most watts that the model can emit per watt fed: the largest eigenvalue of A^H C A."""
+        return jnp.linalg.norm(self.power_matrix(state, "radiated"), ord=2, axis=(-2, -1)).max()

@@ -203,6 +203,10 @@ class StackedSurface(Surface):
         arrays = (self._first, self._first_t, self._hops, self._hops_t)
         return _rows(state, flat, arrays, self.n_layers).reshape(*rows.shape[:-1], self.n_ports)
 
+    def energy_gain(self, state: Complex[Array, "layer element"]) -> Float[Array, ""]:
+        """Return the largest eigenvalue of B^H B: the propagation between planes counts |x|^2 as power, without C."""
+        return jnp.linalg.norm(self.response(state)[0], ord=2) ** 2
+
     def rows_forward(
         self, state: Complex[Array, "layer element"], rows: Complex[Array, "freq *rest element"]
     ) -> tuple[Complex[Array, "freq *rest port"], Any]:
