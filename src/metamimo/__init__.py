@@ -4,33 +4,50 @@ Public names are loaded on first use, so that `import metamimo` is quick and cha
 """
 
 import importlib
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from metamimo.metrics.evaluate import evaluate
+    from metamimo.problem import Consumption, Design, Limit, Link, Problem, Solution, Status
+    from metamimo.schemes.design import design
+    from metamimo.surfaces.base import Surface
+    from metamimo.surfaces.digital import FullyDigital
+    from metamimo.surfaces.feasible import UnitModulus
+    from metamimo.surfaces.stacked import StackedSurface
 
 __version__ = "0.1.0"
 
-_PUBLIC = {
-    "Consumption": "metamimo.problem",
-    "Design": "metamimo.problem",
+__all__ = [
+    "Consumption",
+    "Design",
+    "FullyDigital",
+    "Limit",
+    "Link",
+    "Problem",
+    "Solution",
+    "StackedSurface",
+    "Status",
+    "Surface",
+    "UnitModulus",
+    "__version__",
+    "design",
+    "evaluate",
+]
+
+_HOME = {
     "FullyDigital": "metamimo.surfaces.digital",
-    "Limit": "metamimo.problem",
-    "Link": "metamimo.problem",
-    "Problem": "metamimo.problem",
-    "Solution": "metamimo.problem",
     "StackedSurface": "metamimo.surfaces.stacked",
-    "Status": "metamimo.problem",
     "Surface": "metamimo.surfaces.base",
     "UnitModulus": "metamimo.surfaces.feasible",
     "design": "metamimo.schemes.design",
     "evaluate": "metamimo.metrics.evaluate",
 }
 
-__all__ = ["__version__", *_PUBLIC]
-
 
 def __getattr__(name: str) -> Any:
-    if name in _PUBLIC:
-        return getattr(importlib.import_module(_PUBLIC[name]), name)
-    raise AttributeError(f"module 'metamimo' has no attribute {name!r}")
+    if name not in __all__:
+        raise AttributeError(f"module 'metamimo' has no attribute {name!r}")
+    return getattr(importlib.import_module(_HOME.get(name, "metamimo.problem")), name)
 
 
 def __dir__() -> list[str]:

@@ -18,6 +18,9 @@ from metamimo.physics.patterns import ElementPattern, FieldSample
 from metamimo.surfaces.base import Surface
 from metamimo.surfaces.feasible import FeasibleSet, UnitModulus
 
+Hops = tuple[Float[Array, "3 element element"], ...]
+"""Planes of each hop, or of the one that serves all."""
+
 
 class StackedSurface(Surface):
     """Layers of phase-shifting elements with free propagation between them (Perović et al. 2024, eq. 2).
@@ -44,8 +47,8 @@ class StackedSurface(Surface):
     # Prepared copies for the hot path, forwards and backwards.
     _first: Float[Array, "3 element port"]
     _first_t: Float[Array, "3 port element"]
-    _hops: Float[Array, "hop 3 element element"]
-    _hops_t: Float[Array, "hop 3 element element"]
+    _hops: Hops
+    _hops_t: Hops
 
     def __init__(
         self,
@@ -88,9 +91,11 @@ class StackedSurface(Surface):
         self.coupling = jnp.asarray(coupling)[None]
         self.feasible, self.n_ports, self.n_elements = feasible, ports, n
         self._first, self._first_t = planes(self.first), planes(self.first.T)
-        self._hops = planes(self.hops)
+        self._hops = tuple(planes(self.hops))
         # Even stacks of equal grids are reciprocal, W = W^T: one copy stays in the cache instead of two.
-        self._hops_t = self._hops if np.array_equal(hops, hops.swapaxes(1, 2)) else planes(self.hops.swapaxes(1, 2))
+        self._hops_t = (
+            self._hops if np.array_equal(hops, hops.swapaxes(1, 2)) else tuple(planes(self.hops.swapaxes(1, 2)))
+        )
 
     @classmethod
     def build(
@@ -222,13 +227,15 @@ class StackedSurface(Surface):
         return _sweep_up(state, kept, flat, self._first_t, self._hops_t, self.n_layers)[0]
 
 
-def _hop(hops: Float[Array, "hop 3 n n"], layer: Array) -> Float[Array, "3 n n"]:
-    """Return the planes of W^(layer+1); an even stack has one entry for all, which needs no copy in a loop."""
-    return hops[0] if hops.shape[0] == 1 else hops[layer - 1]
+def _hop(rows: Complex[Array, "row element"], hops: Hops, layer: Array) -> Complex[Array, "row element"]:
+    """Return rows @ W^(layer+1); a branch for every hop, because indexing one array would copy it at each product."""
+    if len(hops) == 1:
+        return matmul_planes(rows, hops[0])
+    return jax.lax.switch(layer - 1, [lambda x, w=w: matmul_planes(x, w) for w in hops], rows)
 
 
 def _sweep_down(
-    state: Array, rows: Array, first: Array, hops: Array, n_layers: Array
+    state: Array, rows: Array, first: Array, hops: Hops, n_layers: Array
 ) -> tuple[Complex[Array, "row port"], Complex[Array, "layer row element"]]:
     """Carry rows from the user side to the ports; keep them as they meet each layer."""
     kept = jnp.zeros((state.shape[0], *rows.shape), rows.dtype)
@@ -236,14 +243,14 @@ def _sweep_down(
     def layer(i: Array, carry: tuple[Array, Array]) -> tuple[Array, Array]:
         x, kept = carry
         l = n_layers - 1 - i
-        return matmul_planes(x * state[l], _hop(hops, l)), kept.at[l].set(x)
+        return _hop(x * state[l], hops, l), kept.at[l].set(x)
 
     x, kept = jax.lax.fori_loop(0, n_layers - 1, layer, (rows, kept))
     return matmul_planes(x * state[0], first), kept.at[0].set(x)
 
 
 def _sweep_up(
-    state: Array, kept: Array, cotangent: Array, first_t: Array, hops_t: Array, n_layers: Array
+    state: Array, kept: Array, cotangent: Array, first_t: Array, hops_t: Hops, n_layers: Array
 ) -> tuple[Complex[Array, "layer element"], Complex[Array, "row element"]]:
     """Carry a cotangent from the ports to the user side; collect the gradient of every layer on the way."""
     y = matmul_planes(cotangent, first_t)
@@ -251,7 +258,7 @@ def _sweep_up(
 
     def layer(l: Array, carry: tuple[Array, Array]) -> tuple[Array, Array]:
         y, gradient = carry
-        y = matmul_planes(y, _hop(hops_t, l))
+        y = _hop(y, hops_t, l)
         return y * state[l], gradient.at[l].set((y * kept[l]).sum(0))
 
     y, gradient = jax.lax.fori_loop(1, n_layers, layer, (y * state[0], gradient))
@@ -259,12 +266,12 @@ def _sweep_up(
 
 
 @jax.custom_vjp
-def _rows(state: Array, rows: Array, arrays: tuple[Array, Array, Array, Array], n_layers: Array) -> Array:
+def _rows(state: Array, rows: Array, arrays: tuple[Array, Array, Hops, Hops], n_layers: Array) -> Array:
     first, _, hops, _ = arrays
     return _sweep_down(state, rows, first, hops, n_layers)[0]
 
 
-def _rows_fwd(state: Array, rows: Array, arrays: tuple[Array, Array, Array, Array], n_layers: Array) -> tuple:
+def _rows_fwd(state: Array, rows: Array, arrays: tuple[Array, Array, Hops, Hops], n_layers: Array) -> tuple:
     first, _, hops, _ = arrays
     out, kept = _sweep_down(state, rows, first, hops, n_layers)
     return out, (state, kept, arrays, n_layers)

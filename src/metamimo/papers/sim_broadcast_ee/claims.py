@@ -17,17 +17,16 @@ if TYPE_CHECKING:
     from metamimo.experiments.results import Results
 
 Check = Callable[["Results"], Verdict]
+Number = float | int
+Grid = tuple[Number, ...]
 Samples = Callable[["Results"], np.ndarray]
 
 EE = "energy_efficiency"
 SIM = ("SIM-LP", "SIM-NoLP", "SIM-NoLP-RedRF")
 BENCHMARKS = ("SIM-NoLP-RedRF", "SIM-NoLP", "LP-NoSIM")
-_ATOMS = (16, 25, 49, 100, 196)
-_LAYERS = (1, 2, 4, 8)
-_POWERS = (0.0, 10.0, 20.0, 30.0, 40.0)
 
 
-def _at(scheme: str, axis: str, value: float, variable: str = EE) -> Samples:
+def _at(scheme: str, axis: str, value: Number, variable: str = EE) -> Samples:
     return lambda results: results.samples(variable, scheme, {axis: value})
 
 
@@ -67,7 +66,7 @@ def _ratio(top: Samples, bottom: Samples, low: float, high: float, note: str) ->
     return check
 
 
-def _rises(schemes: Iterable[str], axis: str, grid: tuple[float, ...], variable: str = EE) -> dict[str, Samples]:
+def _rises(schemes: Iterable[str], axis: str, grid: Grid, variable: str = EE) -> dict[str, Samples]:
     return {
         f"{scheme} from {a:g} to {b:g}": _minus(_at(scheme, axis, b, variable), _at(scheme, axis, a, variable))
         for scheme in schemes
@@ -75,10 +74,10 @@ def _rises(schemes: Iterable[str], axis: str, grid: tuple[float, ...], variable:
     }
 
 
-def _slows(schemes: Iterable[str], grid: tuple[int, ...]) -> dict[str, Samples]:
+def _slows(schemes: Iterable[str], grid: Grid) -> dict[str, Samples]:
     """Return how much the gain per element falls from each interval to the next."""
 
-    def slope(scheme: str, a: int, b: int) -> Samples:
+    def slope(scheme: str, a: Number, b: Number) -> Samples:
         rise = _minus(_at(scheme, "n_elements", b), _at(scheme, "n_elements", a))
         return lambda results: rise(results) / (b - a)
 
@@ -89,7 +88,7 @@ def _slows(schemes: Iterable[str], grid: tuple[int, ...]) -> dict[str, Samples]:
     }
 
 
-def _above(upper: str, lower: str, axis: str, grid: Iterable[float], variable: str = EE) -> dict[str, Samples]:
+def _above(upper: str, lower: str, axis: str, grid: Iterable[Number], variable: str = EE) -> dict[str, Samples]:
     return {
         f"{upper} minus {lower} at {value:g}": _minus(
             _at(upper, axis, value, variable), _at(lower, axis, value, variable)
@@ -98,139 +97,167 @@ def _above(upper: str, lower: str, axis: str, grid: Iterable[float], variable: s
     }
 
 
-def _gap(value: int) -> Samples:
+def _gap(value: Number) -> Samples:
     return _minus(_at("SIM-NoLP-RedRF", "n_elements", value), _at("SIM-NoLP", "n_elements", value))
 
 
-def _peaks(schemes: Iterable[str], variable: str) -> dict[str, Samples]:
-    """Return what must be positive for a peak at two or four layers: rise from one, drop to eight from either."""
+def _peaks(schemes: Iterable[str], variable: str, grid: Grid) -> dict[str, Samples]:
+    """Return what must be positive for a peak inside the grid: a rise from its start, a drop to its end."""
+    first, *inside, last = grid
     found = {}
     for scheme in schemes:
-        one, two, four, eight = (_at(scheme, "n_layers", layers, variable) for layers in _LAYERS)
-        found[f"{variable} of {scheme}, 2 minus 1 layers"] = _minus(two, one)
-        found[f"{variable} of {scheme}, 2 minus 8 layers"] = _minus(two, eight)
-        found[f"{variable} of {scheme}, 4 minus 8 layers"] = _minus(four, eight)
+        value = {layers: _at(scheme, "n_layers", layers, variable) for layers in grid}
+        found[f"{variable} of {scheme}, {inside[0]} minus {first} layers"] = _minus(value[inside[0]], value[first])
+        for layers in inside:
+            name = f"{variable} of {scheme}, {layers} minus {last} layers"
+            found[name] = _minus(value[layers], value[last])
     return found
 
 
-FIG3 = (
-    Claim(
-        "3a",
-        "all SIM schemes increase with N, at a declining rate",
-        "rises and falls of slope > 0",
-        all_positive(_rises(SIM, "n_elements", _ATOMS) | _slows(SIM, _ATOMS)),
-    ),
-    Claim(
-        "3b",
-        "the gain of SIM-LP from 49 to 100 elements is nearly twice that from 100 to 196",
-        "ratio 1.4 to 2.6",
-        _ratio(
-            _minus(_at("SIM-LP", "n_elements", 100), _at("SIM-LP", "n_elements", 49)),
-            _minus(_at("SIM-LP", "n_elements", 196), _at("SIM-LP", "n_elements", 100)),
-            1.4,
-            2.6,
-            "fitted: noise and element power were chosen with it in view",
-        ),
-    ),
-    Claim(
-        "3c",
-        "SIM-NoLP-RedRF lies above SIM-NoLP and the gap widens with N",
-        "gaps and widening > 0",
-        all_positive(
-            _above("SIM-NoLP-RedRF", "SIM-NoLP", "n_elements", _ATOMS)
-            | {"gap at 196 minus gap at 16": _minus(_gap(196), _gap(16))}
-        ),
-    ),
-    Claim(
-        "3d-small",
-        "LP-NoSIM is the best scheme at small N (16, 25)",
-        "> 0",
-        all_positive(
-            {k: v for scheme in SIM for k, v in _above("LP-NoSIM", scheme, "n_elements", (16, 25)).items()},
-            "fitted: noise power was chosen with it in view",
-        ),
-    ),
-    Claim(
-        "3d-large",
-        "LP-NoSIM lies below every SIM scheme from N = 100",
-        "> 0",
-        all_positive(
-            {k: v for scheme in SIM for k, v in _above(scheme, "LP-NoSIM", "n_elements", (100, 196)).items()},
-            "fitted: noise power was chosen with it in view",
-        ),
-    ),
-    Claim(
-        "3f",
-        "SIM-LP lies above the schemes without precoding at every N",
-        "> 0",
-        all_positive(
-            {k: v for scheme in SIM[1:] for k, v in _above("SIM-LP", scheme, "n_elements", _ATOMS).items()},
-            "fitted: RF chain power was chosen with it in view; flips near 0.75 W at N = 196",
-        ),
-    ),
-)
+def fig3(grid: Grid) -> tuple[Claim, ...]:
+    """Return the claims on Fig. 3, energy efficiency against meta-elements per layer.
 
-FIG4 = (
-    Claim(
-        "4a",
-        "energy efficiency and sum rate of SIM-LP rise from one layer, peak at 2 to 4 layers, then drop",
-        "> 0",
-        all_positive(_peaks(("SIM-LP",), EE) | _peaks(("SIM-LP",), "sum_rate")),
-    ),
-    Claim(
-        "4b",
-        "at the largest number of layers SIM-LP approaches LP-NoSIM",
-        "ratio 0.8 to 1.25",
-        _ratio(_at("SIM-LP", "n_layers", 8), _at("LP-NoSIM", "n_layers", 8), 0.8, 1.25, "range of L cut at 8"),
-    ),
-    Claim(
-        "4c",
-        "SIM-NoLP and SIM-NoLP-RedRF show the same trend",
-        "> 0",
-        all_positive(_peaks(SIM[1:], EE) | _peaks(SIM[1:], "sum_rate")),
-    ),
-    Claim(
-        "4d",
-        "SIM-NoLP-RedRF has the higher energy efficiency and the lower sum rate of the two",
-        "> 0",
-        all_positive(
-            _above("SIM-NoLP-RedRF", "SIM-NoLP", "n_layers", _LAYERS)
-            | _above("SIM-NoLP", "SIM-NoLP-RedRF", "n_layers", _LAYERS, "sum_rate")
+    Args:
+        grid: numbers of elements; a claim that needs another one stays open.
+    """
+    small = [n for n in grid if n <= 25]
+    large = [n for n in grid if n >= 100]
+    return (
+        Claim(
+            "3a",
+            "all SIM schemes increase with N, at a declining rate",
+            "rises and falls of slope > 0",
+            all_positive(_rises(SIM, "n_elements", grid) | _slows(SIM, grid)),
         ),
-    ),
-)
+        Claim(
+            "3b",
+            "the gain of SIM-LP from 49 to 100 elements is nearly twice that from 100 to 196",
+            "ratio 1.4 to 2.6",
+            _ratio(
+                _minus(_at("SIM-LP", "n_elements", 100), _at("SIM-LP", "n_elements", 49)),
+                _minus(_at("SIM-LP", "n_elements", 196), _at("SIM-LP", "n_elements", 100)),
+                1.4,
+                2.6,
+                "fitted: noise and element power were chosen with it in view",
+            ),
+        ),
+        Claim(
+            "3c",
+            "SIM-NoLP-RedRF lies above SIM-NoLP and the gap widens with N",
+            "gaps and widening > 0",
+            all_positive(
+                _above("SIM-NoLP-RedRF", "SIM-NoLP", "n_elements", grid)
+                | {f"gap at {grid[-1]} minus gap at {grid[0]}": _minus(_gap(grid[-1]), _gap(grid[0]))}
+            ),
+        ),
+        Claim(
+            "3d-small",
+            "LP-NoSIM is the best scheme at small N (16, 25)",
+            "> 0",
+            all_positive(
+                {k: v for scheme in SIM for k, v in _above("LP-NoSIM", scheme, "n_elements", small).items()},
+                "fitted: noise power was chosen with it in view",
+            ),
+        ),
+        Claim(
+            "3d-large",
+            "LP-NoSIM lies below every SIM scheme from N = 100",
+            "> 0",
+            all_positive(
+                {k: v for scheme in SIM for k, v in _above(scheme, "LP-NoSIM", "n_elements", large).items()},
+                "fitted: noise power was chosen with it in view",
+            ),
+        ),
+        Claim(
+            "3f",
+            "SIM-LP lies above the schemes without precoding at every N",
+            "> 0",
+            all_positive(
+                {k: v for scheme in SIM[1:] for k, v in _above("SIM-LP", scheme, "n_elements", grid).items()},
+                "fitted: RF chain power was chosen with it in view; flips near 0.75 W at N = 196",
+            ),
+        ),
+    )
 
-FIG6 = (
-    Claim(
-        "6a",
-        "energy efficiency increases with the power limit for all schemes",
-        "> 0",
-        all_positive(_rises((*SIM, "LP-NoSIM"), "power_dbm", _POWERS)),
-    ),
-    Claim(
-        "6b",
-        "at low power the benchmarks nearly coincide",
-        "SIM-NoLP-RedRF over LP-NoSIM 0.7 to 1.4",
-        _ratio(
-            _at("SIM-NoLP-RedRF", "power_dbm", 0.0),
-            _at("LP-NoSIM", "power_dbm", 0.0),
-            0.7,
-            1.4,
-            "against SIM-LP, which is several times higher there",
+
+def fig4(grid: Grid) -> tuple[Claim, ...]:
+    """Return the claims on Fig. 4, energy efficiency and sum rate against layers.
+
+    Args:
+        grid: numbers of layers.
+    """
+    last = grid[-1]
+    return (
+        Claim(
+            "4a",
+            "energy efficiency and sum rate of SIM-LP rise from one layer, peak at a few layers, then drop",
+            "> 0",
+            all_positive(_peaks(("SIM-LP",), EE, grid) | _peaks(("SIM-LP",), "sum_rate", grid)),
         ),
-    ),
-    Claim(
-        "6d",
-        "SIM-LP lies above the benchmarks, SIM-NoLP-RedRF is the best of them",
-        "> 0",
-        all_positive(
-            {k: v for scheme in BENCHMARKS for k, v in _above("SIM-LP", scheme, "power_dbm", _POWERS).items()}
-            | {
-                k: v
-                for scheme in BENCHMARKS[1:]
-                for k, v in _above("SIM-NoLP-RedRF", scheme, "power_dbm", _POWERS).items()
-            },
-            "fitted at 30 dBm",
+        Claim(
+            "4b",
+            "at the largest number of layers SIM-LP approaches LP-NoSIM",
+            "ratio 0.8 to 1.25",
+            _ratio(
+                _at("SIM-LP", "n_layers", last), _at("LP-NoSIM", "n_layers", last), 0.8, 1.25, "range of L cut at 8"
+            ),
         ),
-    ),
-)
+        Claim(
+            "4c",
+            "SIM-NoLP and SIM-NoLP-RedRF show the same trend",
+            "> 0",
+            all_positive(_peaks(SIM[1:], EE, grid) | _peaks(SIM[1:], "sum_rate", grid)),
+        ),
+        Claim(
+            "4d",
+            "SIM-NoLP-RedRF has the higher energy efficiency and the lower sum rate of the two",
+            "> 0",
+            all_positive(
+                _above("SIM-NoLP-RedRF", "SIM-NoLP", "n_layers", grid)
+                | _above("SIM-NoLP", "SIM-NoLP-RedRF", "n_layers", grid, "sum_rate")
+            ),
+        ),
+    )
+
+
+def fig6(grid: Grid) -> tuple[Claim, ...]:
+    """Return the claims on Fig. 6, energy efficiency against the power limit.
+
+    Args:
+        grid: power limits [dBm].
+    """
+    low = grid[0]
+    return (
+        Claim(
+            "6a",
+            "energy efficiency increases with the power limit for all schemes",
+            "> 0",
+            all_positive(_rises((*SIM, "LP-NoSIM"), "power_dbm", grid)),
+        ),
+        Claim(
+            "6b",
+            "at low power the benchmarks nearly coincide",
+            "SIM-NoLP-RedRF over LP-NoSIM 0.7 to 1.4",
+            _ratio(
+                _at("SIM-NoLP-RedRF", "power_dbm", low),
+                _at("LP-NoSIM", "power_dbm", low),
+                0.7,
+                1.4,
+                "against SIM-LP, which is several times higher there",
+            ),
+        ),
+        Claim(
+            "6d",
+            "SIM-LP lies above the benchmarks, SIM-NoLP-RedRF is the best of them",
+            "> 0",
+            all_positive(
+                {k: v for scheme in BENCHMARKS for k, v in _above("SIM-LP", scheme, "power_dbm", grid).items()}
+                | {
+                    k: v
+                    for scheme in BENCHMARKS[1:]
+                    for k, v in _above("SIM-NoLP-RedRF", scheme, "power_dbm", grid).items()
+                },
+                "fitted at 30 dBm",
+            ),
+        ),
+    )

@@ -51,7 +51,7 @@ def fig3(mode: str) -> Study:
     """Return Fig. 3: energy efficiency against meta-elements a layer."""
     values = (16, 25, 49, 100, 196) if mode == "full" else (16, 49, 100)
     axis = Axis(name="n_elements", values=values, label="Meta-elements per layer $N$")
-    return _study("fig3", "Energy efficiency against meta-elements per layer", axis, mode, claims.FIG3)
+    return _study("fig3", "Energy efficiency against meta-elements per layer", axis, mode, claims.fig3(values))
 
 
 def fig4(mode: str) -> Study:
@@ -59,7 +59,14 @@ def fig4(mode: str) -> Study:
     values = ((1, 400), (2, 200), (4, 100), (8, 50)) if mode == "full" else ((1, 64), (2, 32), (4, 16))
     axis = Axis(name="n_layers", fields=("n_layers", "n_elements"), values=values, label="Layers $L$")
     panels = (Panel("energy_efficiency"), Panel("sum_rate"))
-    return _study("fig4", "Energy efficiency and sum rate against layers, LN fixed", axis, mode, claims.FIG4, panels)
+    return _study(
+        "fig4",
+        "Energy efficiency and sum rate against layers, LN fixed",
+        axis,
+        mode,
+        claims.fig4(tuple(layers for layers, _ in values)),
+        panels,
+    )
 
 
 def fig6(mode: str) -> Study:
@@ -67,7 +74,9 @@ def fig6(mode: str) -> Study:
     values = (0.0, 10.0, 20.0, 30.0, 40.0) if mode == "full" else (10.0, 20.0, 30.0)
     axis = Axis(name="power_dbm", values=values, unit="dBm", label="Power limit $P_{max}$")
     scenario = SimBroadcast() if mode == "full" else SimBroadcast(n_elements=49)
-    return _study("fig6", "Energy efficiency against the power limit", axis, mode, claims.FIG6, scenario=scenario)
+    return _study(
+        "fig6", "Energy efficiency against the power limit", axis, mode, claims.fig6(values), scenario=scenario
+    )
 
 
 def _study(
