@@ -45,8 +45,12 @@ def planes(b: Complex[Array, "... k n"]) -> Float[Array, "... 3 k n"]:
     return jnp.stack([b.real, b.imag - b.real, b.real + b.imag], axis=-3)
 
 
+@jax.custom_batching.custom_vmap
 def matmul_planes(a: Complex[Array, "m k"], b: Float[Array, "3 k n"]) -> Complex[Array, "m n"]:
     """Multiply by a factor that `planes` has prepared; one batched real product of three.
+
+    Under `vmap` over the left factor all rows of the batch enter one product. Not differentiable by itself: its callers
+    have closed-form gradients.
 
     Args:
         a: left factor.
@@ -60,6 +64,18 @@ def matmul_planes(a: Complex[Array, "m k"], b: Float[Array, "3 k n"]) -> Complex
     left = jnp.stack([a.real + a.imag, a.real, a.imag])
     t = jax.lax.dot_general(left, b, (((2,), (1,)), ((0,), (0,))))
     return jax.lax.complex(t[0] - t[2], t[0] + t[1])
+
+
+@matmul_planes.def_vmap
+def _merge_rows(
+    axis_size: int, in_batched: list[bool], a: Complex[Array, "..."], b: Float[Array, "..."]
+) -> tuple[Complex[Array, "batch m n"], bool]:
+    a_batched, b_batched = in_batched
+    if not b_batched:
+        out = matmul_planes(a.reshape(-1, a.shape[-1]), b)
+        return out.reshape(axis_size, -1, out.shape[-1]), True
+    a = a if a_batched else jnp.broadcast_to(a, (axis_size, *a.shape))
+    return cmatmul(a, jax.lax.complex(b[:, 0], b[:, 0] + b[:, 1])), True
 
 
 def logdet_hermitian(a: Inexact[Array, "... n n"]) -> Float[Array, "..."]:

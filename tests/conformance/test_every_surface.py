@@ -161,3 +161,11 @@ def test_surface_is_an_argument_not_a_constant(surface: Surface, state: jax.Arra
 
 def name_of(surface: Surface) -> str:
     return next(name for name in SURFACES if SURFACES.get(name) is type(surface))
+
+
+def test_drive_and_rows_are_two_sides_of_one_response(surface: Surface, state: jax.Array, rows: jax.Array) -> None:
+    columns = gaussian(5, rows.shape[0], surface.n_ports, 2)
+    excited = surface.drive(state, columns)
+    assert excited.shape == (rows.shape[0], surface.n_elements, 2)
+    through_rows = jnp.einsum("fabp,fps->fabs", surface.apply_rows(state, rows), columns)
+    close(jnp.einsum("fabe,fes->fabs", rows, excited), through_rows, 1e-11)

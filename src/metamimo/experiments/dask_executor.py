@@ -65,7 +65,12 @@ class Dask:
         variables = environment()
         stack.enter_context(_restored_environment())
         # Nannies set these in the parent before they spawn, because NumPy may load while a worker unpickles.
-        settings = {"distributed.nanny.pre-spawn-environ": variables, "distributed.scheduler.work-stealing": False}
+        settings = {
+            "distributed.nanny.pre-spawn-environ": variables,
+            "distributed.scheduler.work-stealing": False,
+            # A dead process closes its connection; a silent one may hold the interpreter in a long task.
+            "distributed.scheduler.worker-ttl": None,
+        }
         stack.enter_context(dask_config.set(settings))
         with _interrupts_ignored_by_children():
             cluster = LocalCluster(

@@ -71,6 +71,12 @@ class Surface(eqx.Module):
         _, pull = jax.vjp(lambda s: Surface.rows_forward(self, s, kept)[0], state)
         return pull(cotangent)[0]
 
+    def drive(
+        self, state: Inexact[Array, "..."], columns: Complex[Array, "freq port stream"]
+    ) -> Complex[Array, "freq element stream"]:
+        """Return the element excitations A(state) @ columns, for radiation patterns and field pictures [sqrt(W)]."""
+        return cmatmul(self.response(state), columns)
+
     def power_matrix(self, state: Inexact[Array, "..."], kind: PowerKind) -> Inexact[Array, "freq port port"]:
         """Return M such that port waves F carry tr(F^H M F) watts.
 
