@@ -121,4 +121,4 @@ def ascend(
     mu, x, value, kept, accepted, m = jax.lax.while_loop(searching, trial, start)
     taken = Point(x, value, kept, mu, point.trials + m, accepted)
     stayed = Point(point.x, point.value, point.kept, point.step, point.trials + m, accepted)
-    return jax.tree.map(lambda a, b: jnp.where(accepted, a, b), taken, stayed)
+    return jax.lax.cond(accepted, lambda: taken, lambda: stayed)
