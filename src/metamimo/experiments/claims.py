@@ -73,18 +73,12 @@ def evaluate(claims: Iterable[Claim], results: "Results") -> list[CheckedClaim]:
 def is_above(variable: str, upper: str, lower: str, points: Iterable[Point]) -> "Callable[[Results], Verdict]":
     """Return a check that one scheme lies above another at every point, by paired differences.
 
-    Parameters
-    ----------
-    variable
-        The compared variable.
-    upper, lower
-        Scheme labels.
-    points
-        Grid points, each a mapping from axis name to value.
+    Args:
+        variable: The compared variable.
+        upper, lower: Scheme labels.
+        points: Grid points, each a mapping from axis name to value.
 
-    Returns
-    -------
-    callable
+    Returns:
         Holds if all differences exceed 2 standard errors, fails if one is as clearly negative, else stays open. The
         measured number is the difference at the point that decides.
     """

@@ -51,10 +51,8 @@ class Scenario(BaseModel):
     def replace(self, **changes: Any) -> Self:
         """Return a validated copy with some fields changed.
 
-        Raises
-        ------
-        ConfigError
-            A field is unknown, or a value breaks its rule.
+        Raises:
+            ConfigError: A field is unknown, or a value breaks its rule.
         """
         for name in changes:
             if name not in type(self).model_fields:
@@ -69,16 +67,11 @@ class Scenario(BaseModel):
 class Axis(BaseModel):
     """One swept quantity: a scenario field, or several fields set together.
 
-    Parameters
-    ----------
-    name
-        Name of the axis in the store. Its values are the coordinate, so it is one of `fields`.
-    values
-        The grid: one scalar a point, or one tuple a point where several fields are set together.
-    unit, label
-        Shown on the picture's axis; the label defaults to the name.
-    fields
-        The scenario fields that the axis sets; ``(name,)`` if left out.
+    Args:
+        name: Name of the axis in the store. Its values are the coordinate, so it is one of `fields`.
+        values: The grid: one scalar a point, or one tuple a point where several fields are set together.
+        unit, label: Shown on the picture's axis; the label defaults to the name.
+        fields: The scenario fields that the axis sets; ``(name,)`` if left out.
 
     >>> Axis(name="layers", fields=("layers", "atoms"), values=((1, 400), (4, 100))).settings(1)
     {'layers': 4, 'atoms': 100}
@@ -144,22 +137,14 @@ class SchemeChoice(BaseModel):
 class Experiment(BaseModel):
     """All that defines one figure's data: scenario, grid, schemes, number of realisations and seed.
 
-    Parameters
-    ----------
-    name
-        ``PAPER/FIGURE`` in lower case, for example ``sim-broadcast-ee/fig3``.
-    title
-        One line for people.
-    scenario
-        The fixed parameters, an instance of the paper's `Scenario` subclass.
-    axes, schemes
-        The grid, and the curves.
-    trials, chunk
-        Number of realisations of every grid point, and how many of them form one task.
-    seed
-        Root of all randomness; trial i uses ``fold_in(seed, i)`` whatever the grid is.
-    cites, claims
-        BibTeX entries of the sources, and identifiers of the claims checked on the data.
+    Args:
+        name: ``PAPER/FIGURE`` in lower case, for example ``sim-broadcast-ee/fig3``.
+        title: One line for people.
+        scenario: The fixed parameters, an instance of the paper's `Scenario` subclass.
+        axes, schemes: The grid, and the curves.
+        trials, chunk: Number of realisations of every grid point, and how many of them form one task.
+        seed: Root of all randomness; trial i uses ``fold_in(seed, i)`` whatever the grid is.
+        cites, claims: BibTeX entries of the sources, and identifiers of the claims checked on the data.
     """
 
     model_config = _FROZEN
@@ -214,17 +199,12 @@ class Experiment(BaseModel):
 def scenario_at(experiment: Experiment, index: tuple[int, ...]) -> Scenario:
     """Return the validated scenario of one grid point.
 
-    Parameters
-    ----------
-    experiment
-        The experiment.
-    index
-        One index for each axis.
+    Args:
+        experiment: The experiment.
+        index: One index for each axis.
 
-    Raises
-    ------
-    ConfigError
-        The values of that point break a rule of the scenario.
+    Raises:
+        ConfigError: The values of that point break a rule of the scenario.
     """
     changes: dict[str, Any] = {}
     for axis, position in zip(experiment.axes, index, strict=True):
@@ -235,10 +215,8 @@ def scenario_at(experiment: Experiment, index: tuple[int, ...]) -> Scenario:
 def override(experiment: Experiment, changes: Mapping[str, Any]) -> Experiment:
     """Return the experiment with some scenario fields changed, validated over the whole grid.
 
-    Raises
-    ------
-    ConfigError
-        A field is unknown, is swept by an axis, or a value breaks its rule.
+    Raises:
+        ConfigError: A field is unknown, is swept by an axis, or a value breaks its rule.
     """
     for axis in experiment.axes:
         for field in axis.fields:

@@ -28,13 +28,11 @@ _MOST_DEATHS = 3
 class Dask:
     """Run tasks on the workers of a dask cluster.
 
-    Parameters
-    ----------
-    workers
-        Number of worker processes of a local cluster; one a processor if left out.
-    scheduler
-        Address of a running scheduler. Its workers must see the output folder under the same path and must have been
-        started with the variables of `metamimo.experiments.environment.environment`.
+    Args:
+        workers: Number of worker processes of a local cluster; one a processor if left out.
+        scheduler: Address of a running scheduler. Its workers must see the output folder under the same path and must
+            have been
+            started with the variables of `metamimo.experiments.environment.environment`.
     """
 
     workers: int | None = None

@@ -34,10 +34,8 @@ class Finding:
 def examine(folder: Path) -> list[Finding]:
     """Check versions, devices, precision, compilation cache, processors, BLAS threads and disk space.
 
-    Parameters
-    ----------
-    folder
-        Where results would go.
+    Args:
+        folder: Where results would go.
     """
     return [_python(), _versions(), *_jax(), _cache(), _processors(), _blas(), _disk(folder)]
 

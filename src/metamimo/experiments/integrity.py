@@ -26,16 +26,11 @@ def inspect(store: Store, tasks: Sequence[Task]) -> tuple[list[Task], list[Damag
     A chunk file that was deleted reads silently as the fill value, and a truncated one fails its checksum; both make
     their task unfinished. Every chunk of every finished task is read and checked.
 
-    Parameters
-    ----------
-    store
-        The store.
-    tasks
-        The tasks to look at.
+    Args:
+        store: The store.
+        tasks: The tasks to look at.
 
-    Returns
-    -------
-    list of Task and list of Damage
+    Returns:
         Unfinished tasks in the given order, and damaged chunks.
     """
     _, mask, damage = read_verified(store, [task.block for task in tasks])
@@ -48,16 +43,11 @@ def read_verified(
 ) -> tuple[dict[str, np.ndarray], np.ndarray, list[Damage]]:
     """Read the finished realisations of a store, checking every chunk.
 
-    Parameters
-    ----------
-    store
-        The store.
-    blocks
-        Which chunks to read; all of them if left out.
+    Args:
+        store: The store.
+        blocks: Which chunks to read; all of them if left out.
 
-    Returns
-    -------
-    arrays, mask, damage
+    Returns:
         Every variable, whole, meaningful where the mask says so; the done-mask of `blocks` without the damaged chunks;
         and those.
     """

@@ -12,14 +12,10 @@ _SECONDS_BETWEEN_LINES = 5.0
 class Progress:
     """Counts finished tasks and shows done/total, rate and time left on stderr.
 
-    Parameters
-    ----------
-    total
-        Tasks of this run.
-    done
-        Tasks found finished at the start; they do not count for the rate.
-    show
-        False for silence.
+    Args:
+        total: Tasks of this run.
+        done: Tasks found finished at the start; they do not count for the rate.
+        show: False for silence.
     """
 
     def __init__(self, total: int, done: int = 0, show: bool = True) -> None:

@@ -23,17 +23,13 @@ STATUS = "status"
 class Results:
     """The stored numbers of one study.
 
-    Attributes
-    ----------
-    dataset
-        Dimensions (scheme, axes..., trial, extra...). Real and complex variables are nan where a realisation is not
-        done. Two masks stand beside them: ``done``, and ``counts`` (done and converged).
-    attributes
-        What the store remembers: id, experiment, seed, versions, settings.
-    folder
-        Where the store lies.
-    damaged
-        Names of chunk files that are marked done but cannot be read; their realisations are shown as not done.
+    Attributes:
+        dataset: Dimensions (scheme, axes..., trial, extra...). Real and complex variables are nan where a realisation
+            is not
+            done. Two masks stand beside them: ``done``, and ``counts`` (done and converged).
+        attributes: What the store remembers: id, experiment, seed, versions, settings.
+        folder: Where the store lies.
+        damaged: Names of chunk files that are marked done but cannot be read; their realisations are shown as not done.
     """
 
     dataset: "xr.Dataset"
@@ -59,26 +55,17 @@ class Results:
     def values(self, variable: str, scheme: str, point: Mapping[str, Any] | None = None) -> np.ndarray:
         """Return one variable of one scheme at one grid point, without the realisations that do not count.
 
-        Parameters
-        ----------
-        variable
-            Name of a stored variable.
-        scheme
-            Label of the scheme.
-        point
-            Axis values; an axis of length one may be left out.
+        Args:
+            variable: Name of a stored variable.
+            scheme: Label of the scheme.
+            point: Axis values; an axis of length one may be left out.
 
-        Returns
-        -------
-        array
+        Returns:
             Shape (trial, ...), real or complex; realisations that are not done or not converged are nan.
 
-        Raises
-        ------
-        ConfigError
-            The variable or an axis is unknown, or the point leaves an axis open.
-        MissingPoint
-            The run has no such scheme or grid point.
+        Raises:
+            ConfigError: The variable or an axis is unknown, or the point leaves an axis open.
+            MissingPoint: The run has no such scheme or grid point.
         """
         chosen = self._select(variable, scheme, point or {})
         kept = chosen.where(chosen["counts"])
@@ -122,14 +109,10 @@ class Results:
     def curves(self, variable: str) -> "xr.Dataset":
         """Return the curves of a variable: what a picture or a table shows.
 
-        Parameters
-        ----------
-        variable
-            Name of a real stored variable; extra dimensions stay.
+        Args:
+            variable: Name of a real stored variable; extra dimensions stay.
 
-        Returns
-        -------
-        xarray.Dataset
+        Returns:
             Over (scheme, axes...): ``n`` realisations that count and are finite, ``excluded`` realisations that are
             done but do not (not converged, or not finite), ``mean``, and ``stderr`` (nan where n < 2).
         """
@@ -156,17 +139,12 @@ class Results:
 def open_results(folder: Path | str, trials: int | None = None) -> Results:
     """Open the stored results of a figure.
 
-    Parameters
-    ----------
-    folder
-        Folder of the figure (``DIR/PAPER/FIGURE``), or the store itself.
-    trials
-        Use only the first so many realisations.
+    Args:
+        folder: Folder of the figure (``DIR/PAPER/FIGURE``), or the store itself.
+        trials: Use only the first so many realisations.
 
-    Raises
-    ------
-    StoreError
-        There is no store, it is foreign or damaged.
+    Raises:
+        StoreError: There is no store, it is foreign or damaged.
     """
     import xarray as xr
 
@@ -196,10 +174,8 @@ def open_results(folder: Path | str, trials: int | None = None) -> Results:
 def find_stores(folder: Path) -> list[Path]:
     """Return the stores in a folder and below, sorted.
 
-    Raises
-    ------
-    StoreError
-        There is none.
+    Raises:
+        StoreError: There is none.
     """
     found = [folder] if folder.name == STORE else sorted(folder.rglob(STORE))
     if not found:

@@ -36,32 +36,20 @@ def run(
 ) -> RunSummary:
     """Compute all that is missing in a study's store.
 
-    Parameters
-    ----------
-    study
-        What to compute.
-    folder
-        An existing folder; the store is created in it.
-    executor
-        Where tasks run; in this process if left out.
-    shard
-        Which part of the full task list is ours.
-    tell
-        Receives remarks for people, one line each.
-    show_progress
-        Whether to report progress on stderr.
+    Args:
+        study: What to compute.
+        folder: An existing folder; the store is created in it.
+        executor: Where tasks run; in this process if left out.
+        shard: Which part of the full task list is ours.
+        tell: Receives remarks for people, one line each.
+        show_progress: Whether to report progress on stderr.
 
-    Returns
-    -------
-    RunSummary
+    Returns:
         Counts over the whole study; `missing` also counts the tasks of other shards.
 
-    Raises
-    ------
-    StoreError
-        The store does not fit or cannot be written.
-    MetamimoError
-        Some tasks failed; the others are stored.
+    Raises:
+        StoreError: The store does not fit or cannot be written.
+        MetamimoError: Some tasks failed; the others are stored.
     """
     executor, shard = executor or Inline(), shard or Shard()
     store, remarks = open_store(study, folder)

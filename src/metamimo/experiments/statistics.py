@@ -30,17 +30,12 @@ class Estimate:
 def mean_estimate(values: ArrayLike, level: float = 0.95) -> Estimate:
     """Return mean, standard error and Student interval over the realisations that count.
 
-    Parameters
-    ----------
-    values
-        One value a realisation, shape (trial,); nan is left out.
-    level
-        Probability content of the interval.
+    Args:
+        values: One value a realisation, shape (trial,); nan is left out.
+        level: Probability content of the interval.
 
-    Raises
-    ------
-    TooFewTrials
-        Fewer than two realisations count.
+    Raises:
+        TooFewTrials: Fewer than two realisations count.
 
     >>> e = mean_estimate([1.0, 2.0, 3.0, float("nan")])
     >>> e.n, e.mean, round(e.stderr, 4)
@@ -63,10 +58,8 @@ def paired_difference(a: ArrayLike, b: ArrayLike, level: float = 0.95) -> Estima
 
     Equal realisations share their channel, so the pair's difference varies much less than either value.
 
-    Raises
-    ------
-    TooFewTrials
-        Fewer than two realisations count in both.
+    Raises:
+        TooFewTrials: Fewer than two realisations count in both.
 
     >>> paired_difference([2.0, 3.0, 4.5], [1.0, 2.0, 3.0]).n
     3
@@ -93,10 +86,8 @@ def ratio_of_means(a: ArrayLike, b: ArrayLike, level: float = 0.95) -> Estimate:
 
     The bootstrap redraws realisations 2000 times with a fixed seed, so the answer is a function of the data alone.
 
-    Raises
-    ------
-    TooFewTrials
-        Fewer than two realisations count in both.
+    Raises:
+        TooFewTrials: Fewer than two realisations count in both.
 
     >>> round(ratio_of_means([2.0, 4.0, 6.0], [1.0, 2.0, 3.0]).mean, 3)
     2.0
@@ -128,13 +119,10 @@ def cdf(values: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
 def outage(values: ArrayLike, threshold: float) -> Estimate:
     """Return the share of values below a threshold, with its standard error over realisations.
 
-    Parameters
-    ----------
-    values
-        Shape (trial,) or (trial, user); a realisation with a nan does not count. Users of one realisation are
-        averaged first, because they share a channel draw and are not independent.
-    threshold
-        In the unit of the values.
+    Args:
+        values: Shape (trial,) or (trial, user); a realisation with a nan does not count. Users of one realisation are
+            averaged first, because they share a channel draw and are not independent.
+        threshold: In the unit of the values.
     """
     values = np.asarray(values, dtype=float)
     share = np.where(np.isfinite(values), values < threshold, np.nan)
@@ -144,10 +132,8 @@ def outage(values: ArrayLike, threshold: float) -> Estimate:
 def jain_index(rates: ArrayLike) -> np.ndarray:
     """Return Jain's fairness (sum r)^2 / (K sum r^2) of each realisation, between 1/K and 1.
 
-    Parameters
-    ----------
-    rates
-        Shape (trial, user). All-zero rates have no fairness and give nan, like realisations that do not count.
+    Args:
+        rates: Shape (trial, user). All-zero rates have no fairness and give nan, like realisations that do not count.
 
     >>> jain_index([[1.0, 1.0], [1.0, 0.0]])
     array([1. , 0.5])

@@ -33,12 +33,9 @@ _LONGEST_DIFFERENCE = 160
 def prepare_folder(out: Path, name: str) -> Path:
     """Return ``out/PAPER/FIGURE``, created; the parent of `out` must exist, so that a typing error makes no folders.
 
-    Raises
-    ------
-    ConfigError
-        The parent of `out` is no folder.
-    StoreError
-        The folder cannot be created.
+    Raises:
+        ConfigError: The parent of `out` is no folder.
+        StoreError: The folder cannot be created.
     """
     out = out.expanduser().absolute()
     if not out.parent.is_dir():
@@ -86,10 +83,8 @@ class Store:
     def array(self, name: str, mode: Any = "r") -> "zarr.Array[Any]":
         """Return one array of the store.
 
-        Raises
-        ------
-        StoreError
-            The array is not there.
+        Raises:
+            StoreError: The array is not there.
         """
         import zarr
 
@@ -105,19 +100,13 @@ class Store:
     def write(self, task: Task, values: Mapping[str, np.ndarray]) -> None:
         """Write one task: every variable, then the mask.
 
-        Parameters
-        ----------
-        task
-            What was computed.
-        values
-            One array for each variable, shape ``(task.count, *extra dimensions)``.
+        Args:
+            task: What was computed.
+            values: One array for each variable, shape ``(task.count, *extra dimensions)``.
 
-        Raises
-        ------
-        ShapeError
-            A variable is missing, unknown, or has another shape or kind; nothing is written.
-        StoreError
-            The disk is full or the folder cannot be written; the task is not marked done.
+        Raises:
+            ShapeError: A variable is missing, unknown, or has another shape or kind; nothing is written.
+            StoreError: The disk is full or the folder cannot be written; the task is not marked done.
         """
         if set(values) != set(self.variables):
             raise ShapeError(f"compute returned {sorted(values)}, the study declares {sorted(self.variables)}")
@@ -155,22 +144,15 @@ class Store:
 def open_store(study: "Study", folder: Path) -> tuple[Store, list[str]]:
     """Open the store of a study in a folder, creating or extending it as needed.
 
-    Parameters
-    ----------
-    study
-        The study; a larger number of trials than stored extends the store, a smaller one leaves it as it is.
-    folder
-        An existing folder; the store is its entry ``store.zarr``.
+    Args:
+        study: The study; a larger number of trials than stored extends the store, a smaller one leaves it as it is.
+        folder: An existing folder; the store is its entry ``store.zarr``.
 
-    Returns
-    -------
-    Store and list of str
+    Returns:
         The store, and remarks for people (settings that differ from those the store was made with).
 
-    Raises
-    ------
-    StoreError
-        The store is foreign, damaged, of another experiment or another chunk size, or the disk is full.
+    Raises:
+        StoreError: The store is foreign, damaged, of another experiment or another chunk size, or the disk is full.
     """
     path = folder / STORE
     with storage_errors(folder):
@@ -187,10 +169,8 @@ def open_store(study: "Study", folder: Path) -> tuple[Store, list[str]]:
 def read_store(path: Path) -> Store:
     """Open an existing store for reading, whatever experiment made it.
 
-    Raises
-    ------
-    StoreError
-        There is no store, or it was not made by metamimo, or its metadata are damaged.
+    Raises:
+        StoreError: There is no store, or it was not made by metamimo, or its metadata are damaged.
     """
     if not path.exists():
         raise StoreError(f"{path}: no such store")

@@ -23,16 +23,11 @@ DTYPES = ("bool", "int32", "int64", "float32", "float64", "complex64", "complex1
 class Variable:
     """One stored quantity, with one value for each realisation.
 
-    Attributes
-    ----------
-    name, dtype
-        Name in the store, and NumPy type (bool, int32, int64, float32, float64, complex64 or complex128).
-    dims
-        Extra dimensions behind `trial`, for example ``("user",)``.
-    unit, long_name
-        For pictures and exports.
-    promised
-        Whether a repeated run gives the same bytes; False for wall times.
+    Attributes:
+        name, dtype: Name in the store, and NumPy type (bool, int32, int64, float32, float64, complex64 or complex128).
+        dims: Extra dimensions behind `trial`, for example ``("user",)``.
+        unit, long_name: For pictures and exports.
+        promised: Whether a repeated run gives the same bytes; False for wall times.
     """
 
     name: str
@@ -54,18 +49,12 @@ class Variable:
 class Panel:
     """One set of axes of a picture, described as data: which variable, against which axis.
 
-    Attributes
-    ----------
-    variable
-        A stored variable without extra dimensions.
-    x
-        Name of the axis that runs from left to right; the first one if left out.
-    x_scale, y_scale
-        "linear" or "log".
-    fixed
-        Values of the other axes, for example ``{"power_dbm": 30.0}``.
-    title
-        Printed above the panel.
+    Attributes:
+        variable: A stored variable without extra dimensions.
+        x: Name of the axis that runs from left to right; the first one if left out.
+        x_scale, y_scale: "linear" or "log".
+        fixed: Values of the other axes, for example ``{"power_dbm": 30.0}``.
+        title: Printed above the panel.
     """
 
     variable: str
@@ -80,28 +69,20 @@ class Panel:
 class Study:
     """Everything that `reproduce` needs for one figure.
 
-    Attributes
-    ----------
-    experiment
-        What is computed.
-    compute
-        ``compute(experiment, task) -> {variable: array}``, arrays with leading dimension ``task.count``. A function
-        at module level, because worker processes import it by name. Must depend on its arguments only.
-    variables
-        The stored quantities. A variable called `status` says which realisations count, see `converged`.
-    sizes
-        Length of every extra dimension: a number, or the name of the scenario field that holds it (its largest value
-        over the grid is taken; shorter arrays are padded by `compute`).
-    headline
-        The variable whose curves are written to curves.csv.
-    panels
-        The picture as data, by default the headline against the first axis. Unused where `picture` is given.
-    picture
-        For pictures that panels cannot express: ``picture(results) -> matplotlib Figure``.
-    claims
-        What the source says, as code.
-    converged
-        Values of `status` that count as converged; all others are stored but excluded from every statistic.
+    Attributes:
+        experiment: What is computed.
+        compute: ``compute(experiment, task) -> {variable: array}``, arrays with leading dimension ``task.count``. A
+            function
+            at module level, because worker processes import it by name. Must depend on its arguments only.
+        variables: The stored quantities. A variable called `status` says which realisations count, see `converged`.
+        sizes: Length of every extra dimension: a number, or the name of the scenario field that holds it (its largest
+            value
+            over the grid is taken; shorter arrays are padded by `compute`).
+        headline: The variable whose curves are written to curves.csv.
+        panels: The picture as data, by default the headline against the first axis. Unused where `picture` is given.
+        picture: For pictures that panels cannot express: ``picture(results) -> matplotlib Figure``.
+        claims: What the source says, as code.
+        converged: Values of `status` that count as converged; all others are stored but excluded from every statistic.
     """
 
     experiment: Experiment

@@ -11,17 +11,12 @@ from metamimo.experiments.config import Experiment
 class Task:
     """One chunk of realisations of one scheme at one grid point.
 
-    Attributes
-    ----------
-    scheme
-        Index into the experiment's schemes.
-    index
-        One index for each axis.
-    first, count
-        Realisations ``first`` to ``first + count - 1`` are wanted.
-    chunk
-        Padded size: a compute function works on ``chunk`` realisations and returns ``count``, so that the last,
-        shorter chunk runs the same program.
+    Attributes:
+        scheme: Index into the experiment's schemes.
+        index: One index for each axis.
+        first, count: Realisations ``first`` to ``first + count - 1`` are wanted.
+        chunk: Padded size: a compute function works on ``chunk`` realisations and returns ``count``, so that the last,
+            shorter chunk runs the same program.
     """
 
     scheme: int
@@ -49,16 +44,12 @@ class Task:
 def all_tasks(experiment: Experiment, stored_trials: int | None = None) -> list[Task]:
     """Return every task, shape-changing axes outermost, then schemes, then traced axes, then chunks.
 
-    Parameters
-    ----------
-    experiment
-        The experiment; its `trials` decide how many chunks there are.
-    stored_trials
-        Length of the store's trial axis where it is longer, so that the last chunk is always computed whole.
+    Args:
+        experiment: The experiment; its `trials` decide how many chunks there are.
+        stored_trials: Length of the store's trial axis where it is longer, so that the last chunk is always computed
+            whole.
 
-    Returns
-    -------
-    list of Task
+    Returns:
         The same list in every process, whatever is already done.
     """
     limit = max(experiment.trials, stored_trials or 0)
@@ -104,10 +95,8 @@ class Shard:
     def parse(cls, text: str) -> "Shard":
         """Read ``i/n``.
 
-        Raises
-        ------
-        ConfigError
-            The text is not of that form, or i is not between 1 and n.
+        Raises:
+            ConfigError: The text is not of that form, or i is not between 1 and n.
 
         >>> Shard.parse("2/4")
         Shard(number=2, parts=4)

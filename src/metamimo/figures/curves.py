@@ -21,22 +21,15 @@ _METADATA = {"png": {"Software": "metamimo"}, "pdf": {"Creator": "metamimo", "Cr
 def draw(results: Results, panels: Sequence[Panel]) -> "Figure":
     """Draw one set of axes for each panel, one curve with error bars (one standard error) for each scheme.
 
-    Parameters
-    ----------
-    results
-        Stored results.
-    panels
-        What to show.
+    Args:
+        results: Stored results.
+        panels: What to show.
 
-    Returns
-    -------
-    matplotlib Figure
+    Returns:
         Not yet written; see `save`.
 
-    Raises
-    ------
-    ConfigError
-        A panel names an unknown axis, or leaves an axis without a fixed value.
+    Raises:
+        ConfigError: A panel names an unknown axis, or leaves an axis without a fixed value.
     """
     import matplotlib.style
     from matplotlib.figure import Figure

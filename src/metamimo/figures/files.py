@@ -13,10 +13,8 @@ from metamimo.experiments.layout import storage_errors
 def replacing(path: Path) -> Iterator[Path]:
     """Give a temporary path beside `path`, and move it there when the block ends without an error.
 
-    Raises
-    ------
-    StoreError
-        The disk is full or the folder cannot be written; `path` is left as it was.
+    Raises:
+        StoreError: The disk is full or the folder cannot be written; `path` is left as it was.
     """
     with storage_errors(path.parent):
         handle, name = tempfile.mkstemp(prefix=".", suffix=path.suffix, dir=path.parent)

@@ -38,24 +38,16 @@ def reproduce_study(
 ) -> Reproduction:
     """Run a study and write curves.csv, claims.json, figure.png and figure.pdf beside its store.
 
-    Parameters
-    ----------
-    study
-        What to reproduce.
-    out
-        The folder of all results; files go to ``out/PAPER/FIGURE``. Its parent must exist.
-    executor, shard, tell, show_progress
-        See `metamimo.experiments.runner.run`.
+    Args:
+        study: What to reproduce.
+        out: The folder of all results; files go to ``out/PAPER/FIGURE``. Its parent must exist.
+        executor, shard, tell, show_progress: See `metamimo.experiments.runner.run`.
 
-    Returns
-    -------
-    Reproduction
+    Returns:
         Without claims and files while tasks of other shards are missing.
 
-    Raises
-    ------
-    ConfigError, StoreError, MetamimoError
-        The folder or store does not fit, the disk is full, or tasks failed.
+    Raises:
+        ConfigError, StoreError, MetamimoError: The folder or store does not fit, the disk is full, or tasks failed.
     """
     folder = prepare_folder(out, study.experiment.name)
     summary = run(study, folder, executor, shard, tell, show_progress)

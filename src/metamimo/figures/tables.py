@@ -14,16 +14,11 @@ from metamimo.figures.files import replacing
 def curve_rows(results: Results, variables: Iterable[str]) -> tuple[list[str], list[list[Any]]]:
     """Return header and rows of a long table: one row for each variable, scheme and grid point.
 
-    Parameters
-    ----------
-    results
-        Stored results.
-    variables
-        Real variables without extra dimensions.
+    Args:
+        results: Stored results.
+        variables: Real variables without extra dimensions.
 
-    Returns
-    -------
-    header, rows
+    Returns:
         scheme, every swept field with its unit, variable with unit, n, excluded, mean, stderr.
     """
     coordinates = [str(name) for dim in results.axes for name in _fields(results, dim)]

@@ -26,26 +26,17 @@ def export(folder: Path, to: str, out: Path | None = None) -> Path:
     entry where a variable has extra dimensions). netCDF and MATLAB files keep the arrays, with names for dimensions
     and coordinates. Complex variables become two real ones, ``NAME_real`` and ``NAME_imag``, except in MATLAB files.
 
-    Parameters
-    ----------
-    folder
-        A figure's folder or a folder with a single store below.
-    to
-        "csv", "netcdf" or "mat".
-    out
-        The file; ``results.csv``, ``results.nc`` or ``results.mat`` beside the store if left out.
+    Args:
+        folder: A figure's folder or a folder with a single store below.
+        to: "csv", "netcdf" or "mat".
+        out: The file; ``results.csv``, ``results.nc`` or ``results.mat`` beside the store if left out.
 
-    Returns
-    -------
-    Path
+    Returns:
         The file.
 
-    Raises
-    ------
-    ConfigError
-        The format is unknown, the folder holds several stores, or the parent of `out` is missing.
-    StoreError
-        There is no store, or the disk is full.
+    Raises:
+        ConfigError: The format is unknown, the folder holds several stores, or the parent of `out` is missing.
+        StoreError: There is no store, or the disk is full.
     """
     if to not in SUFFIXES:
         raise ConfigError(f"to: must be one of {', '.join(SUFFIXES)} (given: {to!r})")

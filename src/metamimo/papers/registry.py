@@ -32,19 +32,13 @@ FIGURES: dict[str, Entry] = {
 def register(name: str, module: str, function: str, title: str = "") -> None:
     """Add a figure of your own, so that `metamimo reproduce` finds it.
 
-    Parameters
-    ----------
-    name
-        ``PAPER/FIGURE``.
-    module, function
-        ``module.function(mode)`` returns the `Study`; mode is "quick" or "full". Workers import the module by name.
-    title
-        One line for `metamimo list`.
+    Args:
+        name: ``PAPER/FIGURE``. module, function: ``module.function(mode)`` returns the `Study`; mode is "quick" or
+            "full". Workers import the module by name.
+        title: One line for `metamimo list`.
 
-    Raises
-    ------
-    ConfigError
-        The name is taken or is not of the form PAPER/FIGURE.
+    Raises:
+        ConfigError: The name is taken or is not of the form PAPER/FIGURE.
     """
     if name in FIGURES:
         raise ConfigError(f"name: figure {name!r} is registered already ({FIGURES[name].module})")
@@ -56,10 +50,8 @@ def register(name: str, module: str, function: str, title: str = "") -> None:
 def names(pattern: str) -> list[str]:
     """Return the figures that a name stands for: itself, or all of a paper for ``PAPER/all``.
 
-    Raises
-    ------
-    ConfigError
-        There is no such figure or paper.
+    Raises:
+        ConfigError: There is no such figure or paper.
 
     >>> names("sim-broadcast-ee/all")
     ['sim-broadcast-ee/fig3', 'sim-broadcast-ee/fig4', 'sim-broadcast-ee/fig6']
@@ -79,17 +71,12 @@ def names(pattern: str) -> list[str]:
 def load(name: str, mode: Mode = "quick") -> "Study":
     """Return the study of a figure.
 
-    Parameters
-    ----------
-    name
-        A registered ``PAPER/FIGURE``.
-    mode
-        "quick" for a few minutes, "full" for the figure as published.
+    Args:
+        name: A registered ``PAPER/FIGURE``.
+        mode: "quick" for a few minutes, "full" for the figure as published.
 
-    Raises
-    ------
-    ConfigError
-        There is no such figure, its module cannot be imported, or one of its values breaks a rule.
+    Raises:
+        ConfigError: There is no such figure, its module cannot be imported, or one of its values breaks a rule.
     """
     from pydantic import ValidationError
 
