@@ -1,6 +1,7 @@
 """SIM-NoLP and SIM-NoLP-RedRF: the surface alone separates the users (benchmarks of Perović et al. 2024)."""
 
 from collections.abc import Callable
+from typing import Any
 
 from jaxtyping import Array, Complex, Key
 
@@ -35,6 +36,7 @@ def sim_nolp(
     max_iterations: int = 10_000,
     line_search: LineSearch = "sufficient_increase",
     restart: bool = False,
+    antenna_map: AntennaMap = all_antennas,
 ) -> Solution:
     """Maximise the sum rate over the surface state while every antenna sends one stream at equal power.
 
@@ -51,6 +53,7 @@ def sim_nolp(
         max_iterations: limit of iterations.
         line_search: rule of the projected gradient.
         restart: whether every line search starts at the largest step.
+        antenna_map: which antenna sends which stream.
 
     Returns:
         The solution; `history` is the energy efficiency [bit/J].
@@ -58,63 +61,8 @@ def sim_nolp(
     Raises:
         ConfigError: if the problem is more general than the scheme, or an option is unknown.
     """
-    rule = StepRule(line_search=line_search, restart=restart)
-    return _without_precoding(
-        problem, "sim-nolp", all_antennas, key, start, phase_stage, rule, tolerance, window, max_iterations
-    )
-
-
-def sim_nolp_redrf(
-    problem: Problem,
-    *,
-    key: Key[Array, ""],
-    start: Design | None = None,
-    phase_stage: PhaseStage = "lbfgs",
-    tolerance: float = 1e-6,
-    window: int = 10,
-    max_iterations: int = 10_000,
-    line_search: LineSearch = "sufficient_increase",
-    restart: bool = False,
-) -> Solution:
-    """Like `sim_nolp` with one random antenna a stream; the other antennas and their RF chains are off.
-
-    Args:
-        problem: one station, one subcarrier, one sum limit on accepted power.
-        key: key of the trial; sub-keys "start" (state) and "scheme" (antennas).
-        start: a design whose state is the start.
-        phase_stage: `lbfgs` (default) or the paper's `projected_gradient`.
-        tolerance: relative gain per iteration below which the run has converged, measured over `window` iterations.
-        window: iterations that the gain is taken over.
-        max_iterations: limit of iterations.
-        line_search: rule of the projected gradient.
-        restart: whether every line search starts at the largest step.
-
-    Returns:
-        The solution; `history` is the energy efficiency [bit/J].
-
-    Raises:
-        ConfigError: if there are fewer antennas than streams, or as for `sim_nolp`.
-    """
-    rule = StepRule(line_search=line_search, restart=restart)
-    return _without_precoding(
-        problem, "sim-nolp-redrf", random_antennas, key, start, phase_stage, rule, tolerance, window, max_iterations
-    )
-
-
-def _without_precoding(
-    problem: Problem,
-    name: str,
-    antenna_map: AntennaMap,
-    key: Key[Array, ""],
-    start: Design | None,
-    phase_stage: PhaseStage,
-    rule: StepRule,
-    tolerance: float,
-    window: int,
-    max_iterations: int,
-) -> Solution:
-    limit = problem.broadcast_limit(name)
-    surface = single_surface(problem, name)
+    limit = problem.broadcast_limit("sim-nolp")
+    surface = single_surface(problem, "sim-nolp")
     check_phase_stage(phase_stage)
     users, streams = problem.link.channel.shape[2:4]
     precoder = antenna_map(purpose_key(key, "scheme"), surface.n_ports, users, streams, limit)
@@ -123,8 +71,28 @@ def _without_precoding(
     if phase_stage == "lbfgs":
         tuned = tune_lbfgs(problem.link, state, precoder, **stop)
     else:
-        tuned = tune_projected_gradient(problem.link, state, precoder, rule=rule, **stop)
+        tuned = tune_projected_gradient(
+            problem.link, state, precoder, rule=StepRule(line_search=line_search, restart=restart), **stop
+        )
     driven = squared_norm(precoder, (0, 2)) > 0
     efficiency = tuned.history / (fixed_power(problem, driven[None]) + squared_norm(precoder))
     history = bits_per_joule(problem, efficiency)
     return solved(problem, tuned.state, precoder, history, tuned.status, tuned.iterations, tuned.trials)
+
+
+def sim_nolp_redrf(problem: Problem, *, key: Key[Array, ""], start: Design | None = None, **options: Any) -> Solution:
+    """Run `sim_nolp` with one random antenna a stream; the other antennas and their RF chains are off.
+
+    Args:
+        problem: as for `sim_nolp`.
+        key: key of the trial; sub-key "scheme" draws the antennas.
+        start: a design whose state is the start.
+        **options: options of `sim_nolp`.
+
+    Returns:
+        The solution.
+
+    Raises:
+        ConfigError: if there are fewer antennas than streams, or as for `sim_nolp`.
+    """
+    return sim_nolp(problem, key=key, start=start, antenna_map=random_antennas, **options)
