@@ -42,7 +42,8 @@ def _set_environment() -> None:
         OMP_NUM_THREADS="1",
         MPLBACKEND="Agg",
     )
-    os.environ.setdefault("XLA_FLAGS", "--xla_cpu_multi_thread_eigen=false")
+    # Toy programs run for milliseconds and compile for seconds: let the compiler hurry.
+    os.environ.setdefault("XLA_FLAGS", "--xla_cpu_multi_thread_eigen=false --xla_backend_optimization_level=0")
 
 
 def _check_array_shapes() -> None:

@@ -270,7 +270,9 @@ def test_write_refuses_before_touching_the_disk(tmp_path):
 
 def test_environment_keeps_flags_of_the_user(monkeypatch):
     monkeypatch.setenv("XLA_FLAGS", "--xla_dump_to=x")
-    assert environment()["XLA_FLAGS"] == "--xla_dump_to=x --xla_cpu_multi_thread_eigen=false"
-    monkeypatch.setenv("XLA_FLAGS", "--xla_cpu_multi_thread_eigen=true")
-    assert environment()["XLA_FLAGS"] == "--xla_cpu_multi_thread_eigen=true"
+    added = "--xla_cpu_multi_thread_eigen=false --xla_backend_optimization_level=1"
+    assert environment()["XLA_FLAGS"] == f"--xla_dump_to=x {added}"
+    own = "--xla_cpu_multi_thread_eigen=true --xla_backend_optimization_level=3"
+    monkeypatch.setenv("XLA_FLAGS", own)
+    assert environment()["XLA_FLAGS"] == own
     assert set(provenance()) >= {"XLA_FLAGS", "OPENBLAS_NUM_THREADS", "JAX_ENABLE_X64"}
