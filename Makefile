@@ -1,6 +1,8 @@
 # make demo | test | bench | clean. Each target builds its own environment in .venv; nothing else has to be installed.
 
 SHELL := /bin/sh
+# Compiled Python must be kept, or every one of the many processes of a test run compiles its imports again.
+unexport PYTHONDONTWRITEBYTECODE
 # The locks are tested on Python 3.11; a newer python3 is used where that is missing.
 PYTHON ?= $(shell python3.11 -c "" 2>/dev/null && echo python3.11 || echo python3)
 VENV := .venv

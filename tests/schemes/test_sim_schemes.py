@@ -139,10 +139,11 @@ def test_fine_quantisation_is_harmless_and_coarse_is_not():
 
 def test_more_starts_never_lose_and_report_their_spread():
     p = problem(8)
-    one = best_of_starts(sim_lp, p, key=KEY)
-    three = best_of_starts(sim_lp, p, key=KEY, starts=3)
-    assert float(three.value) >= float(one.value)
-    np.testing.assert_allclose(float(three.start_values[0]), float(one.value), rtol=1e-9)
+    one = best_of_starts(sim_nolp, p, key=KEY, tolerance=1e-10)
+    three = best_of_starts(sim_nolp, p, key=KEY, starts=3, tolerance=1e-10)
+    # Two programs round differently: the same start ends in the same optimum, not in the same last digit.
+    np.testing.assert_allclose(float(three.start_values[0]), float(one.value), rtol=1e-6)
+    assert float(three.value) == float(three.start_values.max())
     assert three.start_values.shape == (3,)
     assert "starts: 3" in str(three)
     with pytest.raises(ConfigError, match="starts: must be at least 1, got 0"):
