@@ -144,6 +144,9 @@ def test_more_starts_never_lose_and_report_their_spread():
     # Two programs round differently: the same start ends in the same optimum, not in the same last digit.
     np.testing.assert_allclose(float(three.start_values[0]), float(one.value), rtol=1e-6)
     assert float(three.value) == float(three.start_values.max())
+    two = best_of_starts(sim_nolp, p, key=KEY, starts=2, tolerance=1e-10)
+    assert two.start_values.tolist() == three.start_values[:2].tolist()
+    assert float(three.value) >= float(two.value)
     assert three.start_values.shape == (3,)
     assert "starts: 3" in str(three)
     with pytest.raises(ConfigError, match="starts: must be at least 1, got 0"):

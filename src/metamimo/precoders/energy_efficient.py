@@ -161,9 +161,8 @@ def energy_efficient_precoder(
         power: limit of |F|^2 [W].
         tolerance: relative increase at which to stop.
         max_steps: limit of steps.
-        strict: the paper's literal two phases: first without the limit; if that violates it, maximise the sum rate at
-            full
-            power by reduced WMMSE (eq. 52) and keep the result only if it is not below the start.
+        strict: the paper's literal two phases: first without the limit; if that violates it, maximise the sum rate
+            at full power by reduced WMMSE (eq. 52) and keep the result only if it is not below the start.
 
     Returns:
         The stage's result.

@@ -17,8 +17,9 @@ def best_of_starts(
 ) -> Solution:
     """Run a scheme from several random starts, one after another, and return the best solution.
 
-    The first start is the one of a single run, so more starts never give a lower value. A start that did not converge
-    can win; its status says so.
+    The first start is the one of a single run, and the starts of a smaller number are among those of a larger one, so
+    more starts never give a lower value. Against a single run this holds up to rounding: that is another compiled
+    program. A start that did not converge can win; its status says so.
 
     Args:
         scheme: an entry of `SCHEMES`.
