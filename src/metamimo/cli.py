@@ -133,6 +133,20 @@ def export(
 
 
 @app.command(cls=Guarded)
+def page(
+    paper: Annotated[str, typer.Argument(metavar="PAPER", help="A paper, the part of its figures' names before /.")],
+    out: Annotated[Path, typer.Option(metavar="FILE", help="Markdown file to write.")],
+    results: Annotated[Path, typer.Option(metavar="DIR", help="Holds DIR/PAPER/FIG with the files of each run.")] = (
+        Path("results")
+    ),
+) -> None:
+    """Write a paper's page: pictures, curves, verdicts and parameters, from the stored files alone."""
+    from metamimo.figures.page import write_page
+
+    typer.echo(write_page(paper, results, out))
+
+
+@app.command(cls=Guarded)
 def cite(figure: FigureName) -> None:
     """Print the BibTeX entries behind a figure."""
     from metamimo.experiments.environment import own_citation

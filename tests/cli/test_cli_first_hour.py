@@ -23,7 +23,7 @@ def test_help_answers_at_once():
         done = subprocess.run([sys.executable, "-c", code, "--help"], capture_output=True, text=True, check=True)
         after = resource.getrusage(resource.RUSAGE_CHILDREN)
         seconds.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
-    for name in ("list", "reproduce", "status", "export", "cite", "doctor"):
+    for name in ("list", "reproduce", "status", "export", "page", "cite", "doctor"):
         assert f"\n  {name} " in done.stdout
     assert min(seconds) < 0.3
 
@@ -52,7 +52,7 @@ def test_reproduce_ends_with_claims_and_files(finished):
     assert done.returncode == 0, done.stderr
     where = folder / "runs" / FIGURE
     assert {p.name for p in where.iterdir()} == {
-        "store.zarr", "curves.csv", "figure.png", "figure.pdf", "claims.json",
+        "store.zarr", "curves.csv", "figure.png", "figure.pdf", "claims.json", "provenance.json",
     }  # fmt: skip
     for name in ("store.zarr", "curves.csv", "figure.png", "figure.pdf", "claims.json"):
         assert str(where / name) in done.stdout

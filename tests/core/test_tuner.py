@@ -19,13 +19,14 @@ from helpers import (
 
 from metamimo.metrics.effective import broadcast_forward
 from metamimo.metrics.evaluate import evaluate
+from metamimo.metrics.rates import linear_sum_rate, received_over_unit_noise
 from metamimo.optimise.projected_gradient import StepRule, ascend, start_point
 from metamimo.precoders.energy_efficient import Reduced, reduced_step
 from metamimo.precoders.matched import maximum_ratio
 from metamimo.problem import Consumption, Design, Limit, Link, Problem
 from metamimo.surfaces.feasible import QuantizedPhase, UnitModulus
 from metamimo.surfaces.stacked import StackedSurface
-from metamimo.tuners.fixed_precoder import channel_rate, fixed_precoder_rate, received_over_unit_noise
+from metamimo.tuners.fixed_precoder import fixed_precoder_rate
 
 
 @jax.jit
@@ -81,7 +82,9 @@ def test_received_signal_and_rate_over_unit_noise() -> None:
     h, f = gaussian(0, 2, 2, 6), gaussian(1, 2, 6, 2)
     z = received_over_unit_noise(jnp.asarray(h), jnp.asarray(f))
     np.testing.assert_allclose(z, np.einsum("krp,jps->krjs", h, f), rtol=1e-11)
-    assert float(channel_rate(jnp.asarray(h), jnp.asarray(f))) == pytest.approx(broadcast_rates(h, f).sum(), rel=1e-12)
+    assert float(linear_sum_rate(jnp.asarray(h), jnp.asarray(f))) == pytest.approx(
+        broadcast_rates(h, f).sum(), rel=1e-12
+    )
 
 
 def problem(surface: StackedSurface) -> Problem:

@@ -16,22 +16,22 @@ from metamimo.problem import Status
 from metamimo.randomness import trial_key
 
 SIZES = Axis(name="n_elements", values=(9, 16))
-FOUR_SCHEMES = toy_experiment(axis=SIZES, schemes=SCHEMES)
+ALL_SCHEMES = toy_experiment(axis=SIZES, schemes=SCHEMES)
 LABELS = [choice.label for choice in SCHEMES]
 BARE = LABELS.index("LP-NoSIM")
 
 
-@pytest.fixture(params=range(4), ids=LABELS)
+@pytest.fixture(params=range(len(SCHEMES)), ids=LABELS)
 def tasks(request):
     """The two tasks of a scheme at nine elements: a whole chunk, and one of a single realisation."""
-    return [t for t in all_tasks(FOUR_SCHEMES) if (t.scheme, t.index) == (request.param, (0,))]
+    return [t for t in all_tasks(ALL_SCHEMES) if (t.scheme, t.index) == (request.param, (0,))]
 
 
 def test_tasks_return_what_the_study_declares(tasks):
     whole, last = tasks
     assert (whole.count, last.count) == (2, 1)
     for task in tasks:
-        results = simulate.compute(FOUR_SCHEMES, task)
+        results = simulate.compute(ALL_SCHEMES, task)
         assert set(results) == {variable.name for variable in VARIABLES}
         for variable in VARIABLES:
             value = results[variable.name]
@@ -49,9 +49,9 @@ def test_tasks_return_what_the_study_declares(tasks):
 
 def test_a_padded_chunk_gives_the_bits_of_a_whole_one(tasks):
     """Who else is in the chunk, and how much of it is wanted, changes no bit of a realisation."""
-    padded = simulate.compute(FOUR_SCHEMES, tasks[1])
-    whole = simulate.compute(FOUR_SCHEMES, dataclasses.replace(tasks[1], count=2))
-    other = simulate.compute(FOUR_SCHEMES, dataclasses.replace(tasks[1], first=1, count=2))
+    padded = simulate.compute(ALL_SCHEMES, tasks[1])
+    whole = simulate.compute(ALL_SCHEMES, dataclasses.replace(tasks[1], count=2))
+    other = simulate.compute(ALL_SCHEMES, dataclasses.replace(tasks[1], first=1, count=2))
     for variable in VARIABLES:
         if variable.promised:
             name = variable.name
@@ -59,13 +59,13 @@ def test_a_padded_chunk_gives_the_bits_of_a_whole_one(tasks):
 
 
 def test_realisations_differ():
-    values = simulate.compute(FOUR_SCHEMES, Task(BARE, (0,), 0, 2, 2))["energy_efficiency"]
+    values = simulate.compute(ALL_SCHEMES, Task(BARE, (0,), 0, 2, 2))["energy_efficiency"]
     assert abs(values[0] / values[1] - 1) > 1e-3
 
 
 def test_another_number_of_elements_leaves_the_bare_array_alone():
     """Users and fading of LP-NoSIM do not know how large the metasurface is that other schemes use."""
-    small, large = (simulate.compute(FOUR_SCHEMES, Task(BARE, (i,), 0, 2, 2)) for i in (0, 1))
+    small, large = (simulate.compute(ALL_SCHEMES, Task(BARE, (i,), 0, 2, 2)) for i in (0, 1))
     for variable in VARIABLES:
         if variable.promised:
             assert small[variable.name].tobytes() == large[variable.name].tobytes(), variable.name

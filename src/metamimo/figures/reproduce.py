@@ -10,7 +10,7 @@ from metamimo.experiments.results import Results, open_results
 from metamimo.experiments.runner import RunSummary, run
 from metamimo.experiments.store import prepare_folder
 from metamimo.figures.curves import draw, save
-from metamimo.figures.tables import write_claims, write_curves
+from metamimo.figures.tables import write_claims, write_curves, write_provenance
 
 if TYPE_CHECKING:
     from metamimo.experiments.executors import Executor
@@ -36,7 +36,7 @@ def reproduce_study(
     tell: Callable[[str], None] = lambda line: None,
     show_progress: bool = False,
 ) -> Reproduction:
-    """Run a study and write curves.csv, claims.json, figure.png and figure.pdf beside its store.
+    """Run a study and write curves.csv, claims.json, provenance.json, figure.png and figure.pdf beside its store.
 
     Args:
         study: What to reproduce.
@@ -56,7 +56,9 @@ def reproduce_study(
     results = open_results(folder, study.experiment.trials)
     checked = evaluate(study.claims, results)
     variables = list(dict.fromkeys([study.headline, *(panel.variable for panel in study.panels)]))
-    write_curves(results, variables, folder / "curves.csv")
-    write_claims(checked, folder / "claims.json")
+    tables = (folder / "curves.csv", folder / "claims.json", folder / "provenance.json")
+    write_curves(results, variables, tables[0])
+    write_claims(checked, tables[1])
+    write_provenance(results, tables[2])
     pictures = save(study.picture(results) if study.picture else draw(results, study.panels_or_default()), folder)
-    return Reproduction(summary, tuple(checked), (folder / "curves.csv", folder / "claims.json", *pictures), results)
+    return Reproduction(summary, tuple(checked), (*tables, *pictures), results)

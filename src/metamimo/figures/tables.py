@@ -1,4 +1,4 @@
-"""curves.csv and claims.json: the numbers behind a picture, small enough to commit."""
+"""curves.csv, claims.json and provenance.json: what stands behind a picture, small enough to commit."""
 
 import csv
 import json
@@ -7,8 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from metamimo.experiments.claims import CheckedClaim
+from metamimo.experiments.layout import DONE
 from metamimo.experiments.results import Results
 from metamimo.figures.files import replacing
+
+SECONDS = "seconds"
 
 
 def curve_rows(results: Results, variables: Iterable[str]) -> tuple[list[str], list[list[Any]]]:
@@ -48,9 +51,36 @@ def write_curves(results: Results, variables: Sequence[str], path: Path) -> None
 
 def write_claims(checked: Sequence[CheckedClaim], path: Path) -> None:
     """Write the claim table as a JSON list; a number that is not finite is written as text."""
-    records = [{key: _plain(value) for key, value in item.as_record().items()} for item in checked]
+    _write_json([{key: _plain(value) for key, value in item.as_record().items()} for item in checked], path)
+
+
+def write_provenance(results: Results, path: Path) -> None:
+    """Write what made the data as JSON: experiment, scenario, realisations, seed, versions, commit, settings and cost.
+
+    ``process_seconds`` is the sum of the wall times of all realisations, null where they are not stored. The date and
+    the versions are those of the store's making.
+    """
+    stored, done = results.attributes, results.dataset[DONE]
+    seconds = results.dataset[SECONDS].where(done).sum().item() if SECONDS in stored["variables"] else None
+    record = {
+        "figure": results.name,
+        "title": stored["experiment"]["title"],
+        "experiment": stored["id"],
+        "scenario_class": stored["scenario_class"],
+        "scenario": stored["experiment"]["scenario"],
+        "realisations": done.sizes["trial"],
+        "seed": stored["seed"],
+        "created": stored["created"],
+        "process_seconds": seconds,
+        # The operating system's name decides no number, and is that of a machine nobody else has.
+        "made_with": {key: value for key, value in stored["provenance"].items() if key != "platform"},
+    }
+    _write_json(record, path)
+
+
+def _write_json(data: Any, path: Path) -> None:
     with replacing(path) as aside:
-        aside.write_text(json.dumps(records, indent=2, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8")
+        aside.write_text(json.dumps(data, indent=2, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8")
 
 
 def _fields(results: Results, dim: str) -> list[str]:

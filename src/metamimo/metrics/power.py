@@ -60,6 +60,24 @@ def ledger(problem: Problem, design: Design) -> Ledger:
     return Ledger(accepted=accepted, radiated=radiated, lost=accepted - radiated, consumed=consumed)
 
 
+def emitted_power(link: Link, design: Design) -> Float[Array, " bs"]:
+    """Return the power |x|^2 that the elements of every station emit, without their coupling [W].
+
+    Between planes |x|^2 counts as power: what a stack loses against the accepted power is spill-over past its layers.
+
+    Args:
+        link: surfaces and serving mask.
+        design: states and precoder.
+    """
+    sent, shared = _sent(link, design.precoder), len(link.surfaces) == 1
+    powers = []
+    for station in range(sent.shape[1]):
+        surface = link.surfaces[0 if shared else station]
+        response = surface.response(design.state[0][station] if shared else design.state[station])
+        powers.append(squared_norm(cmatmul(response, sent[:, station, : surface.n_ports])))
+    return jnp.stack(powers)
+
+
 def _sent(link: Link, precoder: Complex[Array, "freq bs user port stream"]) -> Complex[Array, "freq bs port all"]:
     """Return the streams that every station really sends, ports first."""
     f, b, u, p, s = precoder.shape

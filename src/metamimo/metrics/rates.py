@@ -129,3 +129,19 @@ def _sum_rate_gradient(residuals: tuple[Array, Array, Array], cotangent: Float[A
 
 
 broadcast_sum_rate.defvjp(_sum_rate, _sum_rate_gradient)
+
+
+def received_over_unit_noise(
+    h: Complex[Array, "user rx port"], precoder: Complex[Array, "user port stream"]
+) -> Complex[Array, "user rx user2 stream"]:
+    """Return Z[u, :, u', s] = H_u F_u' of one station and subcarrier, in one product."""
+    users, rx, port = h.shape
+    sent = precoder.transpose(1, 0, 2).reshape(port, -1)
+    return cmatmul(h.reshape(users * rx, port), sent).reshape(users, rx, users, -1)
+
+
+def linear_sum_rate(
+    h: Complex[Array, "user rx port"], precoder: Complex[Array, "user port stream"]
+) -> Float[Array, ""]:
+    """Return the sum rate of linear precoding over a channel with unit noise [nat per channel use]."""
+    return broadcast_sum_rate(received_over_unit_noise(h, precoder))

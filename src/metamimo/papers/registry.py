@@ -21,11 +21,27 @@ class Entry(NamedTuple):
     title: str
 
 
-_SIM_BROADCAST_EE = "metamimo.papers.sim_broadcast_ee.figures"
+_SIM_BROADCAST_EE = "metamimo.papers.sim_broadcast_ee"
 FIGURES: dict[str, Entry] = {
-    "sim-broadcast-ee/fig3": Entry(_SIM_BROADCAST_EE, "fig3", "Energy efficiency against meta-atoms a layer"),
-    "sim-broadcast-ee/fig4": Entry(_SIM_BROADCAST_EE, "fig4", "Energy efficiency and sum rate against layers"),
-    "sim-broadcast-ee/fig6": Entry(_SIM_BROADCAST_EE, "fig6", "Energy efficiency against the power limit"),
+    f"sim-broadcast-ee/{name}": Entry(f"{_SIM_BROADCAST_EE}.{module}", name.replace("-", "_"), title)
+    for name, module, title in (
+        ("fig2", "figures", "Convergence of the paper's algorithms for several numbers of layers"),
+        ("fig2-passive", "figures", "The same with a stack that cannot create energy"),
+        ("fig3", "figures", "Energy efficiency against meta-atoms a layer"),
+        ("fig3-passive", "figures", "The same with a stack that cannot create energy"),
+        ("fig4", "figures", "Energy efficiency and sum rate against layers"),
+        ("fig4-passive", "figures", "The same with a stack that cannot create energy"),
+        ("fig5", "figures", "Energy efficiency against users"),
+        ("fig5-passive", "figures", "The same with a stack that cannot create energy"),
+        ("fig6", "figures", "Energy efficiency against the power limit"),
+        ("fig6-passive", "figures", "The same with a stack that cannot create energy"),
+        ("fig7", "quantised", "Energy efficiency against bits of the phases"),
+        ("fig7-passive", "quantised", "The same with a stack that cannot create energy"),
+        ("fig8", "complexity", "Multiplications an iteration against antennas, schemes with a metasurface"),
+        ("fig9", "complexity", "Multiplications an iteration against antennas, schemes without"),
+        ("fair", "fair", "Stack, hybrid and digital arrays on one aperture, over prices and losses"),
+        ("spacing", "spacing", "Energy efficiency against layer spacing for three kernels"),
+    )
 }
 
 
@@ -53,8 +69,8 @@ def names(pattern: str) -> list[str]:
     Raises:
         ConfigError: There is no such figure or paper.
 
-    >>> names("sim-broadcast-ee/all")
-    ['sim-broadcast-ee/fig3', 'sim-broadcast-ee/fig4', 'sim-broadcast-ee/fig6']
+    >>> names("sim-broadcast-ee/all")[:2]
+    ['sim-broadcast-ee/fair', 'sim-broadcast-ee/fig2']
     """
     if pattern in FIGURES:
         return [pattern]

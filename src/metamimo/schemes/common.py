@@ -5,13 +5,16 @@ from typing import Literal, get_args
 import jax.numpy as jnp
 from jaxtyping import Array, Complex, Float, Inexact, Int, Key
 
+from metamimo.bounds.dirty_paper import all_phase_bound
 from metamimo.conventions import NAT_TO_BIT
 from metamimo.errors import ConfigError
+from metamimo.metrics.effective import broadcast_forward
 from metamimo.metrics.evaluate import evaluate, objective_value
 from metamimo.metrics.power import charged_chains
 from metamimo.problem import Design, Problem, Solution
 from metamimo.randomness import purpose_key
 from metamimo.surfaces.base import Surface
+from metamimo.surfaces.feasible import Fixed
 
 PhaseStage = Literal["lbfgs", "projected_gradient"]
 
@@ -75,11 +78,27 @@ def solved(
     status: Int[Array, ""],
     iterations: Int[Array, ""],
     trials: Int[Array, ""],
+    order: Int[Array, " user"] | None = None,
+    fixed: Float[Array, ""] | None = None,
 ) -> Solution:
-    """Score a design on the designer's own link and pack the result."""
-    design = Design(state=(state[None],), precoder=precoder[None, None])
+    """Score a design on the designer's own link, bound it, and pack the result.
+
+    Args:
+        problem: link, limits and consumption.
+        state: state of the surface.
+        precoder: F [sqrt(W)].
+        history: energy efficiency after every iteration [bit/J].
+        status: a `Status`.
+        iterations: iterations done.
+        trials: evaluations of the rate.
+        order: encoding order of dirty paper coding.
+        fixed: power that does not depend on the precoder, times the amplifier efficiency [W]; that of all ports by
+            default.
+    """
+    design = Design(state=(state[None],), precoder=precoder[None, None], order=order)
     metrics = evaluate(problem, design)
     value = objective_value(metrics, problem.objective)
+    bound = upper_bound(problem, fixed_power(problem) if fixed is None else fixed)
     return Solution(
         design=design,
         value=value,
@@ -90,5 +109,24 @@ def solved(
         ledger=metrics.ledger,
         rates=metrics.rates,
         start_values=value[None],
+        upper_bound=jnp.asarray(jnp.nan) if bound is None else bits_per_joule(problem, bound),
         objective=problem.objective,
+        bound_name="" if bound is None else "dirty paper coding over the best conceivable surface state",
+        bound_scope="" if bound is None else "global",
+        bound_quality="" if bound is None else "tight" if _is_fixed(problem) else "loose",
     )
+
+
+def upper_bound(problem: Problem, fixed: Float[Array, ""]) -> Float[Array, ""] | None:
+    """Return a bound of rate / (fixed + |F|^2) for every state and precoder [nat/W]; None if the surface has none."""
+    surface, channel = problem.link.surfaces[0], problem.link.channel[0, 0] / jnp.sqrt(problem.link.noise_power)
+    limit = problem.limits[0].power[0]
+    if _is_fixed(problem):
+        h = broadcast_forward(problem.link, jnp.zeros(surface.feasible.shape))[0] / jnp.sqrt(problem.link.noise_power)
+        return all_phase_bound(h, jnp.ones(()), fixed, limit)
+    gains = surface.gain_limits()
+    return None if gains is None else all_phase_bound(channel, gains[0], fixed, limit, gains=gains)
+
+
+def _is_fixed(problem: Problem) -> bool:
+    return isinstance(problem.link.surfaces[0].feasible, Fixed)

@@ -6,19 +6,19 @@ from typing import Any
 from jaxtyping import Array, Complex, Key
 
 from metamimo.linalg import squared_norm
-from metamimo.optimise.projected_gradient import LineSearch, StepRule
+from metamimo.optimise.projected_gradient import LineSearch
 from metamimo.precoders.antenna_map import all_antennas, random_antennas
 from metamimo.problem import Design, Problem, Solution
 from metamimo.randomness import purpose_key
 from metamimo.schemes.common import (
     PhaseStage,
     bits_per_joule,
-    check_phase_stage,
     fixed_power,
     single_surface,
     solved,
     starting_state,
 )
+from metamimo.schemes.joint import step_rule
 from metamimo.tuners.lbfgs import tune_lbfgs
 from metamimo.tuners.projected_gradient import tune_projected_gradient
 
@@ -34,8 +34,8 @@ def sim_nolp(
     tolerance: float = 1e-6,
     window: int = 10,
     max_iterations: int = 10_000,
-    line_search: LineSearch = "sufficient_increase",
-    restart: bool = False,
+    line_search: LineSearch | None = None,
+    restart: bool | None = None,
     antenna_map: AntennaMap = all_antennas,
 ) -> Solution:
     """Maximise the sum rate over the surface state while every antenna sends one stream at equal power.
@@ -51,19 +51,19 @@ def sim_nolp(
         tolerance: relative gain per iteration below which the run has converged, measured over `window` iterations.
         window: iterations that the gain is taken over.
         max_iterations: limit of iterations.
-        line_search: rule of the projected gradient.
-        restart: whether every line search starts at the largest step.
+        line_search: rule of the projected gradient, `sufficient_increase` by default.
+        restart: whether every line search starts at the largest step; not by default.
         antenna_map: which antenna sends which stream.
 
     Returns:
         The solution; `history` is the energy efficiency [bit/J].
 
     Raises:
-        ConfigError: if the problem is more general than the scheme, or an option is unknown.
+        ConfigError: if the problem is more general than the scheme, or an option is unknown or ignored.
     """
     limit = problem.broadcast_limit("sim-nolp")
     surface = single_surface(problem, "sim-nolp")
-    check_phase_stage(phase_stage)
+    rule = step_rule(phase_stage, line_search, restart)
     users, streams = problem.link.channel.shape[2:4]
     precoder = antenna_map(purpose_key(key, "scheme"), surface.n_ports, users, streams, limit)
     state = starting_state(problem, key, start)
@@ -71,13 +71,11 @@ def sim_nolp(
     if phase_stage == "lbfgs":
         tuned = tune_lbfgs(problem.link, state, precoder, **stop)
     else:
-        tuned = tune_projected_gradient(
-            problem.link, state, precoder, rule=StepRule(line_search=line_search, restart=restart), **stop
-        )
+        tuned = tune_projected_gradient(problem.link, state, precoder, rule=rule, **stop)
     driven = squared_norm(precoder, (0, 2)) > 0
-    efficiency = tuned.history / (fixed_power(problem, driven[None]) + squared_norm(precoder))
-    history = bits_per_joule(problem, efficiency)
-    return solved(problem, tuned.state, precoder, history, tuned.status, tuned.iterations, tuned.trials)
+    fixed = fixed_power(problem, driven[None])
+    history = bits_per_joule(problem, tuned.history / (fixed + squared_norm(precoder)))
+    return solved(problem, tuned.state, precoder, history, tuned.status, tuned.iterations, tuned.trials, fixed=fixed)
 
 
 def sim_nolp_redrf(problem: Problem, *, key: Key[Array, ""], start: Design | None = None, **options: Any) -> Solution:

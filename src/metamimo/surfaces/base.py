@@ -100,3 +100,11 @@ class Surface(eqx.Module):
     def energy_gain(self, state: Inexact[Array, "..."]) -> Float[Array, ""]:
         """Return the most watts that the model can emit per watt fed: the largest eigenvalue of A^H C A."""
         return jnp.linalg.norm(self.power_matrix(state, "radiated"), ord=2, axis=(-2, -1)).max()
+
+    def gain_limits(self) -> Float[Array, " mode"] | None:
+        """Return bounds of the squared singular values of A(state) over all states, largest first; None if unknown.
+
+        With s_i(A) the i-th largest singular value, no state has s_i(A)^2 products that exceed those of the bounds
+        (weak log-majorisation, Horn 1950). They give upper bounds of rates (`metamimo.bounds`).
+        """
+        return None

@@ -69,3 +69,7 @@ class FullyDigital(Surface):
     def response(self, state: Float[Array, "0"]) -> Complex[Array, "1 element port"]:
         """Return the matching network; the state is empty."""
         return self.network
+
+    def gain_limits(self) -> Float[Array, " mode"]:
+        """Return the squared singular values of the matching network."""
+        return jnp.linalg.svd(self.network[0], compute_uv=False) ** 2

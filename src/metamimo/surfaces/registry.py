@@ -6,6 +6,8 @@ SURFACES = Registry(
     "surface",
     {
         "digital": "metamimo.surfaces.digital:FullyDigital",
+        "hybrid_fully_connected": "metamimo.surfaces.hybrid:FullyConnectedHybrid",
+        "hybrid_sub_connected": "metamimo.surfaces.hybrid:SubConnectedHybrid",
         "stacked": "metamimo.surfaces.stacked:StackedSurface",
     },
 )

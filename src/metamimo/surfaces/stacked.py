@@ -44,6 +44,9 @@ class StackedSurface(Surface):
     feasible: FeasibleSet
     n_ports: int = eqx.field(static=True)
     n_elements: int = eqx.field(static=True)
+    # Squared singular values of W^1 and of every hop, as many as W^1 has.
+    _first_gains: Float[Array, " mode"]
+    _hop_gains: Float[Array, "hop mode"]
     # Prepared copies for the hot path, forwards and backwards.
     _first: Float[Array, "3 element port"]
     _first_t: Float[Array, "3 port element"]
@@ -90,6 +93,8 @@ class StackedSurface(Surface):
         self.n_layers = jnp.asarray(n_layers)
         self.coupling = jnp.asarray(coupling)[None]
         self.feasible, self.n_ports, self.n_elements = feasible, ports, n
+        self._first_gains = jnp.asarray(_squared_singular_values(first))
+        self._hop_gains = jnp.asarray(_squared_singular_values(hops)[:, : min(n, ports)])
         self._first, self._first_t = planes(self.first), planes(self.first.T)
         self._hops = tuple(planes(self.hops))
         # Even stacks of equal grids are reciprocal, W = W^T: one copy stays in the cache instead of two.
@@ -212,6 +217,14 @@ class StackedSurface(Surface):
         """Return the largest eigenvalue of B^H B: the propagation between planes counts |x|^2 as power, without C."""
         return jnp.linalg.norm(self.response(state)[0], ord=2) ** 2
 
+    def gain_limits(self) -> Float[Array, " mode"]:
+        """Return prod_l s_i(W^l)^2 over the layers in use: phases of at most unit modulus do not enter."""
+        hops = jnp.broadcast_to(
+            self._hop_gains, (max(self.feasible.shape[0] - 1, self._hop_gains.shape[0]), self._first_gains.size)
+        )
+        used = jnp.arange(hops.shape[0])[:, None] < self.n_layers - 1
+        return self._first_gains * jnp.where(used, hops, 1).prod(0)
+
     def rows_forward(
         self, state: Complex[Array, "layer element"], rows: Complex[Array, "freq *rest element"]
     ) -> tuple[Complex[Array, "freq *rest port"], Any]:
@@ -225,6 +238,12 @@ class StackedSurface(Surface):
         """Return the cotangent of all layers in one sweep (Perović et al. 2024, eqs. 33 and 53 in thin form)."""
         flat = cotangent.reshape(-1, self.n_ports)
         return _sweep_up(state, kept, flat, self._first_t, self._hops_t, self.n_layers)[0]
+
+
+def _squared_singular_values(a: Complex[np.ndarray, "*batch m n"]) -> Float[np.ndarray, "*batch mode"]:
+    """Return them largest first, raised by the backward error of their computation."""
+    value = np.linalg.svd(a, compute_uv=False)
+    return (value + 8 * max(a.shape[-2:]) * np.finfo(value.dtype).eps * value[..., :1]) ** 2
 
 
 def _hop(rows: Complex[Array, "row element"], hops: Hops, layer: Array) -> Complex[Array, "row element"]:

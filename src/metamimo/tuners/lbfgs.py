@@ -3,9 +3,9 @@
 import jax.numpy as jnp
 from jaxtyping import Array, Complex, Float, Inexact
 
+from metamimo.metrics.rates import linear_sum_rate
 from metamimo.optimise.lbfgs import minimise, pure
 from metamimo.problem import Link
-from metamimo.tuners.fixed_precoder import channel_rate
 from metamimo.tuners.tuned import Tuned, lbfgs_status
 
 
@@ -40,7 +40,7 @@ def tune_lbfgs(
 
     def loss(p: Float[Array, " n"]) -> Float[Array, ""]:
         h = surface.apply_rows(unpack(p), rows)[0] * link.ports[0]
-        return -jnp.log(channel_rate(h, precoder))
+        return -jnp.log(linear_sum_rate(h, precoder))
 
     found = minimise(
         pure(loss), first.ravel(), tolerance=window * tolerance, window=window, max_iterations=max_iterations

@@ -34,8 +34,8 @@ class SimBroadcast(Scenario):
     n_rx: int = _count(2, "chosen")
     n_layers: int = _count(4, "chosen")
     n_elements: int = _count(100, "seed")
-    grid: Literal["any", "square"] = "any"
-    kernel: Kernel = "sampled"
+    grid: Literal["any", "square"] = Field(default="any", json_schema_extra={"mark": "chosen"})
+    kernel: Kernel = Field(default="sampled", json_schema_extra={"mark": "seed"})
     wavelength: float = _number(0.05, "m", "chosen", gt=0)
     element_spacing: float = _number(0.5, "wavelengths", "chosen", gt=0)
     antenna_spacing: float = _number(0.5, "wavelengths", "chosen", gt=0)

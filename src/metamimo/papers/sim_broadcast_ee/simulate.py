@@ -20,9 +20,10 @@ from metamimo.geometry.planar import grid_positions
 from metamimo.geometry.users import annulus_distances
 from metamimo.metrics.evaluate import evaluate
 from metamimo.metrics.physics import energy_gain
+from metamimo.metrics.power import emitted_power
 from metamimo.papers.sim_broadcast_ee.scenario import SimBroadcast
 from metamimo.physics.patterns import Isotropic, psd_root
-from metamimo.problem import Consumption, Limit, Link, Problem
+from metamimo.problem import Consumption, Limit, Link, Problem, Solution
 from metamimo.randomness import purpose_key, trial_key
 from metamimo.schemes.multistart import best_of_starts
 from metamimo.schemes.registry import SCHEMES
@@ -30,7 +31,7 @@ from metamimo.surfaces.base import Surface
 from metamimo.surfaces.digital import FullyDigital
 from metamimo.surfaces.stacked import StackedSurface
 
-BARE_ARRAY = ("lp-nosim",)
+BARE_ARRAY = ("lp-nosim", "dpc-nosim")
 """Schemes that drive the antennas without a metasurface in front."""
 
 
@@ -60,12 +61,13 @@ class Numbers(eqx.Module):
     r_max: Float[Array, ""]
 
 
-def compute(experiment: Experiment, task: Task) -> dict[str, np.ndarray]:
+def compute(experiment: Experiment, task: Task, checkpoints: tuple[int, ...] = ()) -> dict[str, np.ndarray]:
     """Return the results of one task, with a leading axis of `task.count` trials.
 
     Args:
         experiment: the experiment, whose scenario is a `SimBroadcast`.
         task: scheme, grid point and trials.
+        checkpoints: iterations at which the history is kept; none leaves the history out.
 
     Returns:
         One array a variable of `figures.VARIABLES`.
@@ -78,7 +80,9 @@ def compute(experiment: Experiment, task: Task) -> dict[str, np.ndarray]:
     )
     # The last chunk is padded, so that one program serves all chunks.
     numbers = np.minimum(task.first + np.arange(task.chunk), task.first + task.count - 1)
-    program = _program(choice.scheme, tuple(sorted(choice.options.items())), scenario.n_users, scenario.n_rx)
+    program = _program(
+        choice.scheme, tuple(sorted(choice.options.items())), scenario.n_users, scenario.n_rx, checkpoints
+    )
     began = time.perf_counter()
     out = jax.device_get(program(surface, physical(scenario, surface), experiment.seed, jnp.asarray(numbers)))
     seconds = (time.perf_counter() - began) / task.chunk
@@ -195,8 +199,19 @@ def _stack(
     )
 
 
+def _histories(solution: Solution, checkpoints: tuple[int, ...]) -> dict[str, Array]:
+    """Return the history at the checkpoints and its largest relative fall."""
+    history = solution.history
+    return {
+        "history": history[jnp.minimum(jnp.asarray(checkpoints), history.size - 1)] * 1e-6,
+        "largest_fall": jnp.maximum(1 - history[1:] / history[:-1], 0).max(),
+    }
+
+
 @functools.cache
-def _program(scheme: str, options: tuple[tuple[str, Any], ...], users: int, rx: int) -> Callable[..., dict[str, Array]]:
+def _program(
+    scheme: str, options: tuple[tuple[str, Any], ...], users: int, rx: int, checkpoints: tuple[int, ...]
+) -> Callable[..., dict[str, Array]]:
     """Return the program of one scheme over a chunk of trials; JAX compiles it once a shape."""
     function = SCHEMES.get(scheme)
 
@@ -206,12 +221,14 @@ def _program(scheme: str, options: tuple[tuple[str, Any], ...], users: int, rx: 
             problem = draw_problem(surface, numbers, users, rx, key)
             solution = best_of_starts(function, problem, key=key, **dict(options))
             scored = evaluate(problem, solution.design)
-            return {
+            histories = _histories(solution, checkpoints) if checkpoints else {}
+            return histories | {
                 "energy_efficiency": scored.energy_efficiency * 1e-6,
                 "sum_rate": scored.sum_rate,
                 "rate": scored.rates,
                 "accepted": scored.ledger.accepted.sum(),
                 "radiated": scored.ledger.radiated.sum(),
+                "captured": emitted_power(problem.link, solution.design).sum(),
                 "consumed": scored.ledger.consumed,
                 "energy_gain": energy_gain(problem, solution.design).max(),
                 "served": scored.served,

@@ -1,0 +1,120 @@
+"""Upper bounds of the energy efficiency of broadcast transmission, with dirty paper coding and so with any precoder.
+
+Every bound is a formula that holds at any covariances S of the dual channel: solving for S only makes it tight, and
+stopping early makes it weaker, never wrong. Rounding is added on the safe side, without interval arithmetic.
+"""
+
+import jax.numpy as jnp
+from jaxtyping import Array, Complex, Float
+
+from metamimo.precoders.covariance_filling import Point, covariance_of
+from metamimo.precoders.covariances import energy_efficient_covariances
+from metamimo.precoders.dual_mac import Channel, Factor, reduce_ports, start_covariances
+from metamimo.precoders.duality_gap import line_efficiency, rate_line
+from metamimo.surfaces.stacked import StackedSurface
+
+_RAISED = 1 + 1e-11
+"""For the few products behind the last sum whose rounding is not followed one by one."""
+
+
+def stage_bound(h: Channel, x: Factor, fixed: Float[Array, ""], power: Float[Array, ""]) -> Float[Array, ""]:
+    """Return an upper bound of every design on this effective channel, that is at this state of the surface.
+
+    The rate is concave in the covariances of the dual channel: its tangent at S bounds it by a line over the power,
+    and the ratio of a line to the consumed power is largest at one of the ends. The bound equals the optimum at the
+    optimal S. It holds for linear precoding, too, since dirty paper coding can do whatever that can.
+
+    Args:
+        h: effective channel over unit noise.
+        x: any factors S_k = x_k x_k^H, best those of `energy_efficient_covariances` [sqrt(W)].
+        fixed: power that does not depend on the design, times the amplifier efficiency [W], positive.
+        power: limit of the transmitted power [W]; may be infinite.
+
+    Returns:
+        Bound of rate / (fixed + transmitted power) [nat/W].
+
+    >>> import jax
+    >>> jax.config.update("jax_enable_x64", True)
+    >>> h, x, one = jnp.array([[[1.0]]], complex), jnp.array([[[1.0]]], complex), jnp.asarray(1.0)
+    >>> float(stage_bound(h, x, one, one) / (jnp.log(2.0) / 2)).__round__(9)  # one antenna at full power is optimal
+    1.0
+    """
+    point = Point.at(reduce_ports(h), covariance_of(x))
+    return line_efficiency(*rate_line(point), fixed, power) * _RAISED
+
+
+def all_phase_bound(
+    g: Complex[Array, "user rx element"],
+    kappa: Float[Array, ""],
+    fixed: Float[Array, ""],
+    power: Float[Array, ""],
+    *,
+    gains: Float[Array, " mode"] | None = None,
+    tolerance: float = 1e-9,
+    max_steps: int = 200,
+) -> Float[Array, ""]:
+    """Return an upper bound of every design at every state of a surface x = B(state) a, by two relaxations.
+
+    First, no state lets the elements of the last layer spend more than kappa times what the ports do, so driving them
+    directly over sqrt(kappa) G_k with dirty paper coding is at least as good. Second, if `gains` are given, the users
+    may decode together over parallel channels of gains sigma_i(G)^2 gains_i: by Horn's inequality no state has better
+    ones. The smaller bound is returned; the second knows that there are few ports, the first that users are apart.
+
+    Args:
+        g: channel from the elements of the last layer over unit noise.
+        kappa: largest |x|^2 / |a|^2 over all states, or more; below 1 only where the norms say so.
+        fixed: power that does not depend on the design, times the amplifier efficiency [W], positive.
+        power: limit of the transmitted power [W].
+        gains: products of squared singular values from `stack_gains`, as many as there are ports.
+        tolerance: relative increase at which the search for the multiplier stops.
+        max_steps: limit of its steps.
+
+    Returns:
+        Bound of rate / (fixed + transmitted power) [nat/W].
+    """
+
+    def optimum(h: Channel) -> Float[Array, ""]:
+        start = start_covariances(h, power)
+        stage = energy_efficient_covariances(h, start, fixed, power, tolerance=tolerance, max_steps=max_steps)
+        return stage_bound(h, stage.factor, fixed, power)
+
+    small = reduce_ports(g)
+    direct = optimum(jnp.sqrt(kappa) * small)
+    if gains is None:
+        return direct
+    users, rx, ports = small.shape
+    singular = _squared_singular_values(small.reshape(users * rx, ports))
+    modes = min(singular.size, gains.size)
+    parallel = jnp.diag(jnp.sqrt(singular[:modes] * gains[:modes])).astype(g.dtype)[:, None]
+    return jnp.minimum(direct, optimum(parallel))
+
+
+def stack_gains(surface: StackedSurface) -> Float[Array, " mode"]:
+    """Return prod_l sigma_i(W^l)^2 over the layers in use, largest first; the first one is kappa of the stack.
+
+    The phases do not enter: |x|^2 <= kappa |a|^2 for every state of at most unit modulus. Compute it once for a
+    surface, it takes a singular value decomposition of every hop.
+
+    Args:
+        surface: the stack; its number of layers may be traced.
+
+    Returns:
+        One gain for every port or element, whichever are fewer.
+
+    >>> import jax
+    >>> jax.config.update("jax_enable_x64", True)
+    >>> bool(stack_gains(StackedSurface.example())[0] <= 1)  # a passive kernel
+    True
+    """
+    first = _squared_singular_values(surface.first)
+    hops = _squared_singular_values(surface.hops)[:, : first.size]
+    if hops.shape[0] == 1:
+        return first * hops[0] ** (surface.n_layers - 1)
+    used = jnp.arange(hops.shape[0])[:, None] < surface.n_layers - 1
+    return first * jnp.where(used, hops, 1).prod(0)
+
+
+def _squared_singular_values(a: Complex[Array, "*batch m n"]) -> Float[Array, "*batch mode"]:
+    """Return them in decreasing order, raised by the backward error of their computation."""
+    value = jnp.linalg.svd(a, compute_uv=False)
+    return (value + 8 * max(a.shape[-2:]) * jnp.finfo(value.dtype).eps * value[..., :1]) ** 2
