@@ -9,19 +9,18 @@ from collections.abc import Callable
 from typing import Any
 
 import jax
-from jaxtyping import Array, Int
 
 
-def map_realisations(one: Callable[[Array], Any], numbers: Int[Array, " trial"]) -> Any:
-    """Apply a function of a trial's number to many trials, inside jit.
+def map_realisations(one: Callable[[Any], Any], trials: Any) -> Any:
+    """Apply a function of one trial to many trials, inside jit.
 
     Args:
         one: the whole trial: draw, starts, design, score.
-        numbers: trials to run.
+        trials: their numbers, or any arrays with a leading axis of trials.
 
     Returns:
         What `one` returns, with a leading axis of trials.
     """
     if jax.default_backend() == "cpu":
-        return jax.lax.map(one, numbers)
-    return jax.vmap(one)(numbers)
+        return jax.lax.map(one, trials)
+    return jax.vmap(one)(trials)

@@ -1,14 +1,17 @@
 """Complex kernels of the hot paths.
 
 XLA's own complex product on CPU is three to five times slower than three real products of the same size
-(benchmarks/), so no loop of this package uses `@` or `einsum` on complex arrays: they call `cmatmul`, or
-`matmul_planes` where one factor is fixed and can be prepared once. On accelerators both fall back to the native
-product.
+(benchmarks/), and for matrices of a few antennas the call itself costs more than the work, so no loop of this package
+uses `@` or `einsum` on complex arrays: they call `cmatmul`, or `matmul_planes` where one factor is fixed and can be
+prepared once. On accelerators both fall back to the native product.
 """
 
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Complex, Float, Inexact
+
+_TINY = 512
+"""Multiplications up to which a sum of products, which XLA fuses with its neighbours, is faster on a CPU."""
 
 _SMALL = 4096
 """Multiplications up to which XLA's own complex product is faster on a CPU, to compile, too."""
@@ -33,8 +36,10 @@ def cmatmul(a: Inexact[Array, "... m k"], b: Inexact[Array, "... k n"]) -> Inexa
         The product.
     """
     both_complex = jnp.iscomplexobj(a) and jnp.iscomplexobj(b)
-    small = a.shape[-2] * a.shape[-1] * b.shape[-1] <= _SMALL
-    if small or not both_complex or jax.default_backend() != "cpu":
+    multiplications = a.shape[-2] * a.shape[-1] * b.shape[-1]
+    if jax.default_backend() == "cpu" and multiplications <= _TINY:
+        return (a[..., :, :, None] * b[..., None, :, :]).sum(-2)
+    if not both_complex or multiplications <= _SMALL or jax.default_backend() != "cpu":
         return a @ b  # real product, small, or native on an accelerator
     t = (a.real + a.imag) @ b.real  # real product
     return jax.lax.complex(t - a.imag @ (b.real + b.imag), t + a.real @ (b.imag - b.real))  # real product

@@ -22,8 +22,18 @@ def positive(seed: int, size: int, batch: int = 3) -> np.ndarray:
     return a @ a.conj().swapaxes(-1, -2) + 0.1 * np.eye(size)
 
 
-@pytest.mark.parametrize(("left", "right"), [((3, 4), (4, 5)), ((2, 3, 4), (4, 1)), ((2, 1, 3, 4), (5, 4, 2))])
+@pytest.mark.parametrize(
+    ("left", "right"),
+    [
+        ((3, 4), (4, 5)),
+        ((2, 3, 4), (4, 1)),
+        ((2, 1, 3, 4), (5, 4, 2)),
+        ((2, 9, 12), (12, 10)),
+        ((2, 20, 30), (30, 20)),
+    ],
+)
 def test_product_is_numpys(left: tuple, right: tuple) -> None:
+    """Sums of products, XLA's own product and three real products take turns as the size grows."""
     a, b = gaussian(0, *left), gaussian(1, *right)
     assert relative_error(cmatmul(jnp.asarray(a), jnp.asarray(b)), a @ b) <= 1e-15 * 10
 

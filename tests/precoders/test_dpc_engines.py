@@ -133,13 +133,15 @@ def test_single_antenna_user_is_the_scalar_optimum(power: float) -> None:
     assert float(solve(h, power).history[-1]) == pytest.approx(max(-inner.fun, ratio(power)), rel=1e-9)
 
 
-def test_three_antennas_and_more_users_than_ports() -> None:
-    """The matrices beyond 2 x 2 take another path."""
-    h = 3 * gaussian(16, 2, 3, PORTS)
+def test_three_antennas_and_many_ports() -> None:
+    """Matrices beyond 2 x 2 take another path; a rotation of the ports, of which six count, changes nothing."""
+    h = 3 * gaussian(16, 2, 3, 8)
+    rotated = h @ np.linalg.qr(gaussian(19, 8, 8))[0]
     for power in (ACTIVE, INACTIVE):
         found = solve(h, power)
         assert float(found.gap) <= 1e-6
         assert efficiency(h, np.asarray(found.factor), FIXED) == pytest.approx(float(found.history[-1]), rel=1e-11)
+        np.testing.assert_allclose(np.asarray(solve(rotated, power).factor), np.asarray(found.factor), atol=1e-7)
 
 
 @pytest.mark.parametrize("factor", [1e-4, 1e-2, 1e3, 1e6])
@@ -186,6 +188,16 @@ def test_zero_power_and_zero_channel_stay_finite(engine: EngineName) -> None:
         assert power_of(np.asarray(found.factor)) <= power
 
 
+def test_nearly_equal_users_take_long_steps() -> None:
+    """Between them the simultaneous filling moves power too little: 107 steps if none may be longer than the fill."""
+    h = channel(11)
+    h[1:] = h[:1] + 1e-2 * h[1:]
+    found = solve(h, ACTIVE)
+    assert int(found.status) == Status.CONVERGED
+    assert int(found.iterations) < 60
+    assert float(found.gap) <= 1e-6
+
+
 @pytest.mark.parametrize("engine", ENGINES)
 def test_deficient_channels(engine: EngineName) -> None:
     """A repeated user, parallel antennas, a user of no more than rounding."""
@@ -217,24 +229,14 @@ def test_channel_that_is_not_finite_sets_the_status() -> None:
 def test_step_never_lowers_the_efficiency_and_keeps_the_limit(
     seed: int, level: float, share: float, power: float, rank: int
 ) -> None:
-    h, x = 10**level * channel(seed), random_factors(seed + 1, USERS, RX, max(share * power, 1e-300))
+    h, x = 10**level * channel(seed), random_factors(seed + 1, USERS, RX, share * power)
     x[0, :, rank:] = 0
     x[1, :, min(rank + 1, RX) :] = 0
     # Users of one direction: there the simultaneous filling overshoots.
     h = h if seed % 2 else h[:1] + 1e-3 * h
     found = np.asarray(one_step(jnp.asarray(h), jnp.asarray(x), jnp.asarray(FIXED), jnp.asarray(power)))
     assert efficiency(h, found, FIXED) >= efficiency(h, x, FIXED) * (1 - 1e-9) - 1e-13
-    assert power_of(found) <= power * (1 + 1e-9) or power_of(found) <= power_of(x) * (1 + 1e-9)
-
-
-def test_step_takes_any_number_of_ports() -> None:
-    h, x = gaussian(17, USERS, RX, 12), random_factors(18, USERS, RX, 1.0)
-    args = jnp.asarray(x), jnp.asarray(FIXED), jnp.asarray(1.0)
-    small = np.asarray(one_step(jnp.asarray(h), *args))
-    # A unitary rotation of the ports changes nothing.
-    rotation = np.linalg.qr(gaussian(19, 12, 12))[0]
-    np.testing.assert_allclose(np.asarray(one_step(jnp.asarray(h @ rotation), *args)), small, atol=1e-10)
-    assert efficiency(h, small, FIXED) > efficiency(h, x, FIXED)
+    assert power_of(found) <= power * (1 + 1e-9)
 
 
 @pytest.mark.parametrize(("options", "field"), [({"engine": "newton"}, "engine"), ({"strict": True}, "strict")])

@@ -17,6 +17,9 @@ from metamimo.precoders.dual_mac import Channel, Factor
 
 Covariance = Complex[Array, "user rx rx"]
 
+_LONGEST = 1e4
+"""Times the way to the fill; nearly equal users move power between them in far too small steps otherwise."""
+
 
 class Point(eqx.Module):
     """Covariances and what one Cholesky factor of Z = I + sum_k H_k^H S_k H_k tells about them.
@@ -81,27 +84,32 @@ def filling_step(h: Channel, point: Point, fixed: Float[Array, ""], limit: Float
     Returns:
         The next covariances, measured.
     """
-    users = h.shape[0]
-    eta = point.efficiency(fixed)
-    target, price = fill(point, eta, limit)
+    surely = 1 / h.shape[0]
+    target, price = fill(point, point.efficiency(fixed), limit)
     way = target - point.covariance
     first = _slope(point, way, price)
 
-    def going(carry: tuple[Array, Array, Point]) -> Array:
-        t, last, candidate = carry
-        return ((candidate.efficiency(fixed) <= eta) | (last < -first / 2)) & (t > 1 / users)
+    def attempt(carry: tuple[Array, Array, Point]) -> tuple[Array, Array, Point]:
+        t, _, best = carry
+        trial = Point.at(h, _feasible(point.covariance + t * way, limit))
+        better, last = trial.efficiency(fixed) > best.efficiency(fixed), _slope(trial, way, price)
+        overshot = (~better | (last < -first / 2)) & (t <= 1) & (t > surely)
+        short = better & (last > first / 2) & (t >= 1) & (t < _LONGEST)
+        chord = jnp.where(last < first, t * first / (first - last), jnp.inf)  # where the slope would be zero
+        t = jnp.where(short, jnp.clip(chord, 2 * t, 8 * t), jnp.clip(chord, surely, t / 2))
+        return t, overshot | short, jax.tree.map(lambda a, b: jnp.where(better, a, b), trial, best)
 
-    def shorten(carry: tuple[Array, Array, Point]) -> tuple[Array, Array, Point]:
-        t, last, _ = carry
-        # To the zero of the slope's chord, but not below the part of the way that ascends for certain.
-        t = jnp.clip(t * first / (first - last), 1 / users, t / 2)
-        candidate = Point.at(h, point.covariance + t * way)
-        return t, _slope(candidate, way, price), candidate
+    start = jnp.ones(()), jnp.asarray(True), point
+    return jax.lax.while_loop(lambda carry: carry[1], attempt, start)[2]
 
-    whole = Point.at(h, target)
-    *_, candidate = jax.lax.while_loop(going, shorten, (jnp.ones(()), _slope(whole, way, price), whole))
-    better = candidate.efficiency(fixed) > eta
-    return jax.tree.map(lambda a, b: jnp.where(better, a, b), candidate, point)
+
+def _feasible(covariance: Covariance, limit: Float[Array, ""]) -> Covariance:
+    """Return the nearest positive semidefinite matrices, scaled down to the limit."""
+    # Rounding that is not Hermitian would grow with every long step.
+    symmetric = (covariance + hermitian(covariance)) / 2
+    positive = spectral.apply(lambda power: jnp.maximum(power, 0), symmetric)
+    spent = trace(positive)
+    return positive * jnp.minimum(1, limit / jnp.where(spent > 0, spent, 1))
 
 
 def _slope(point: Point, way: Covariance, price: Float[Array, ""]) -> Float[Array, ""]:
@@ -134,9 +142,7 @@ def fill(point: Point, eta: Float[Array, ""], limit: Float[Array, ""]) -> tuple[
     floor = 0.1 * strongest / (1 + strongest * budget)
     bed = spectral.apply(lambda gain: 1 / jnp.maximum(gain, floor), point.marginal) - point.covariance
     level = jnp.minimum(_water_level(spectral.eigenvalues(bed).ravel(), budget), 1 / eta)
-    target = spectral.apply(lambda depth: jnp.maximum(depth, 0), level * jnp.eye(bed.shape[-1]) - bed)
-    spent = trace(target)
-    return target * jnp.minimum(1, limit / jnp.where(spent > 0, spent, 1)), 1 / level
+    return _feasible(level * jnp.eye(bed.shape[-1]) - bed, limit), 1 / level
 
 
 def _water_level(bed: Float[Array, " mode"], budget: Float[Array, ""]) -> Float[Array, ""]:

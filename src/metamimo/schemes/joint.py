@@ -5,7 +5,7 @@ from typing import Any
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Complex, Float, Inexact, Int
+from jaxtyping import Array, Bool, Complex, Float, Inexact, Int
 
 from metamimo.errors import ConfigError
 from metamimo.linalg import squared_norm
@@ -193,13 +193,38 @@ def alternate(link: Link, digital: Transmission, state: Inexact[Array, "..."], v
     return Found(point.x, v, history, status, i, point.trials)
 
 
-def reduced(link: Link, digital: Transmission, state: Inexact[Array, "..."], v: Array, how: Joint) -> Found:
-    """Minimise -ln max_v EE over the real parameters of the state; every evaluation improves v before its gradient."""
+def reduced(
+    link: Link,
+    digital: Transmission,
+    state: Inexact[Array, "..."],
+    v: Array,
+    how: Joint,
+    free: Bool[Array, "..."] | None = None,
+) -> Found:
+    """Minimise -ln max_v EE over the real parameters of the state; every evaluation improves v before its gradient.
+
+    Args:
+        link: broadcast link with a smooth feasible set.
+        digital: linear precoding or dirty paper coding.
+        state: first state.
+        v: first variable of the digital stage.
+        how: options.
+        free: entries of the state that may change; all by default.
+
+    Returns:
+        The end; its history never falls.
+    """
     feasible = link.surfaces[0].feasible
     first = feasible.to_real(state)
 
+    def unpack(x: Float[Array, " n"]) -> Inexact[Array, "..."]:
+        moved = feasible.from_real(x.reshape(first.shape))
+        return moved if free is None else jnp.where(free, moved, held)
+
+    held = state
+
     def evaluate(x: Float[Array, " n"], v: Array) -> tuple[Array, Array, Array]:
-        state, pull = jax.vjp(feasible.from_real, x.reshape(first.shape))
+        state, pull = jax.vjp(unpack, x)
         forward, _ = rate_over_state(link, lambda h: digital.rate(h, v))
         h, passes = forward(state)[1]
         v = digital.improve(h, v, how.inner_steps)
@@ -207,7 +232,7 @@ def reduced(link: Link, digital: Transmission, state: Inexact[Array, "..."], v: 
         rate = digital.rate(h, v)
         # Twice the conjugate of the Wirtinger gradient is JAX's cotangent.
         (slope,) = pull(2 * backward(state, (h, passes)).conj())
-        return jnp.log(digital.fixed + squared_norm(v)) - jnp.log(rate), -slope.ravel() / rate, v
+        return jnp.log(digital.fixed + squared_norm(v)) - jnp.log(rate), -slope / rate, v
 
     found = minimise(
         evaluate,
@@ -217,5 +242,6 @@ def reduced(link: Link, digital: Transmission, state: Inexact[Array, "..."], v: 
         window=how.window,
         max_iterations=how.max_iterations,
     )
-    state = feasible.from_real(found.x.reshape(first.shape))
-    return Found(state, found.inner, jnp.exp(-found.history), lbfgs_status(found), found.iterations, found.trials)
+    return Found(
+        unpack(found.x), found.inner, jnp.exp(-found.history), lbfgs_status(found), found.iterations, found.trials
+    )

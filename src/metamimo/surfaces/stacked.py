@@ -205,6 +205,13 @@ class StackedSurface(Surface):
         b = state[0][:, None] * self.first
         return jax.lax.scan(layer, b, jnp.arange(1, state.shape[0]))[0][None]
 
+    def carry_columns(
+        self, state: Complex[Array, "layer element"], columns: Complex[Array, "element column"], layer: Array
+    ) -> Complex[Array, "element column"]:
+        """Carry columns that arrive at the layer below through it and the hop to `layer` (at least 1)."""
+        hop = self.hops[jnp.minimum(layer - 1, self.hops.shape[0] - 1)]
+        return cmatmul(hop, state[layer - 1][:, None] * columns)
+
     def apply_rows(
         self, state: Complex[Array, "layer element"], rows: Complex[Array, "freq *rest element"]
     ) -> Complex[Array, "freq *rest port"]:
@@ -253,6 +260,16 @@ def _hop(rows: Complex[Array, "row element"], hops: Hops, layer: Array) -> Compl
     return jax.lax.switch(layer - 1, [lambda x, w=w: matmul_planes(x, w) for w in hops], rows)
 
 
+def _at(x: Array, layer: Array) -> Array:
+    """Return x[layer]; without the checks of an index from outside, which are three kernels a layer on a CPU."""
+    return jax.lax.dynamic_index_in_dim(x, layer, keepdims=False, allow_negative_indices=False)
+
+
+def _put(x: Array, value: Array, layer: Array) -> Array:
+    """Return x with x[layer] = value; without those checks."""
+    return jax.lax.dynamic_update_index_in_dim(x, value, layer, 0, allow_negative_indices=False)
+
+
 def _sweep_down(
     state: Array, rows: Array, first: Array, hops: Hops, n_layers: Array
 ) -> tuple[Complex[Array, "row port"], Complex[Array, "layer row element"]]:
@@ -262,7 +279,7 @@ def _sweep_down(
     def layer(i: Array, carry: tuple[Array, Array]) -> tuple[Array, Array]:
         x, kept = carry
         l = n_layers - 1 - i
-        return _hop(x * state[l], hops, l), kept.at[l].set(x)
+        return _hop(x * _at(state, l), hops, l), _put(kept, x, l)
 
     x, kept = jax.lax.fori_loop(0, n_layers - 1, layer, (rows, kept))
     return matmul_planes(x * state[0], first), kept.at[0].set(x)
@@ -278,7 +295,7 @@ def _sweep_up(
     def layer(l: Array, carry: tuple[Array, Array]) -> tuple[Array, Array]:
         y, gradient = carry
         y = _hop(y, hops_t, l)
-        return y * state[l], gradient.at[l].set((y * kept[l]).sum(0))
+        return y * _at(state, l), _put(gradient, (y * _at(kept, l)).sum(0), l)
 
     y, gradient = jax.lax.fori_loop(1, n_layers, layer, (y * state[0], gradient))
     return gradient, y

@@ -199,6 +199,27 @@ def _stack(
     )
 
 
+def measured(problem: Problem, solution: Solution) -> dict[str, Array]:
+    """Score a design on the true link and return one number a variable of `figures.VARIABLES`, but the wall time."""
+    scored = evaluate(problem, solution.design)
+    return {
+        "energy_efficiency": scored.energy_efficiency * 1e-6,
+        "sum_rate": scored.sum_rate,
+        "rate": scored.rates,
+        "accepted": scored.ledger.accepted.sum(),
+        "radiated": scored.ledger.radiated.sum(),
+        "captured": emitted_power(problem.link, solution.design).sum(),
+        "consumed": scored.ledger.consumed,
+        "energy_gain": energy_gain(problem, solution.design).max(),
+        "served": scored.served,
+        "status": solution.status,
+        "iterations": solution.iterations,
+        "line_search_trials": solution.trials,
+        "start_spread": (solution.start_values.max() - solution.start_values.min()) * 1e-6,
+        "upper_bound": solution.upper_bound * 1e-6,
+    }
+
+
 def _histories(solution: Solution, checkpoints: tuple[int, ...]) -> dict[str, Array]:
     """Return the history at the checkpoints and its largest relative fall."""
     history = solution.history
@@ -220,24 +241,8 @@ def _program(
             key = trial_key(seed, trial)
             problem = draw_problem(surface, numbers, users, rx, key)
             solution = best_of_starts(function, problem, key=key, **dict(options))
-            scored = evaluate(problem, solution.design)
             histories = _histories(solution, checkpoints) if checkpoints else {}
-            return histories | {
-                "energy_efficiency": scored.energy_efficiency * 1e-6,
-                "sum_rate": scored.sum_rate,
-                "rate": scored.rates,
-                "accepted": scored.ledger.accepted.sum(),
-                "radiated": scored.ledger.radiated.sum(),
-                "captured": emitted_power(problem.link, solution.design).sum(),
-                "consumed": scored.ledger.consumed,
-                "energy_gain": energy_gain(problem, solution.design).max(),
-                "served": scored.served,
-                "status": solution.status,
-                "iterations": solution.iterations,
-                "line_search_trials": solution.trials,
-                "start_spread": (solution.start_values.max() - solution.start_values.min()) * 1e-6,
-                "upper_bound": solution.upper_bound * 1e-6,
-            }
+            return histories | measured(problem, solution)
 
         return map_realisations(one, trials)
 

@@ -1,0 +1,82 @@
+"""Fig. 7: energy efficiency against the bits of the phases, for three ways to make them discrete.
+
+All readings of one realisation start from the same continuous design, which is computed once a process and chunk.
+"""
+
+import importlib
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from pydantic import Field
+
+from metamimo.experiments.config import Axis, Experiment, SchemeChoice
+from metamimo.experiments.study import Panel, Study
+from metamimo.experiments.tasks import Task
+from metamimo.papers.sim_broadcast_ee import claims
+from metamimo.papers.sim_broadcast_ee.figures import FULL_TRIALS, SEED, STOP, VARIABLES, passive
+from metamimo.papers.sim_broadcast_ee.scenario import CITATION, SimBroadcast
+
+if TYPE_CHECKING:
+    import numpy as np
+
+CONTINUOUS = 0
+"""Bits that stand for continuous phases."""
+
+SCHEMES = (
+    SchemeChoice(label="SIM-DPC re-optimised", scheme="sim-dpc", options={"reading": "reoptimised", **STOP}),
+    SchemeChoice(label="SIM-LP discrete", scheme="sim-lp", options={"reading": "discrete", **STOP}),
+    SchemeChoice(label="SIM-LP re-optimised", scheme="sim-lp", options={"reading": "reoptimised", **STOP}),
+    SchemeChoice(label="SIM-LP rounded", scheme="sim-lp", options={"reading": "rounded", **STOP}),
+)
+
+
+class QuantisedBroadcast(SimBroadcast):
+    """The same with phases of a few bits."""
+
+    bits: int = Field(default=CONTINUOUS, ge=0, le=16, json_schema_extra={"mark": "chosen"})
+
+
+def compute(experiment: Experiment, task: Task) -> "Mapping[str, np.ndarray]":
+    """Run one task; JAX is loaded here, in the process that computes."""
+    return importlib.import_module("metamimo.papers.sim_broadcast_ee.quantised_simulate").compute(experiment, task)
+
+
+def fig7(mode: str) -> Study:
+    """Return Fig. 7: energy efficiency against bits for several numbers of layers."""
+    full = mode == "full"
+    bits = (1, 2, 3, 4, 5, CONTINUOUS) if full else (1, 2, CONTINUOUS)
+    layers = (2, 4, 8) if full else (2,)
+    checks = claims.fig7(bits, layers)
+    experiment = Experiment(
+        name="sim-broadcast-ee/fig7",
+        title="Energy efficiency against bits of the phases (0: continuous)",
+        scenario=QuantisedBroadcast(n_elements=100 if full else 36),
+        axes=(
+            Axis(name="bits", values=bits, label="Bits of a phase $b$ (0: continuous)"),
+            Axis(name="n_layers", values=layers, label="Layers $L$"),
+        ),
+        schemes=SCHEMES,
+        trials=FULL_TRIALS if full else 8,
+        chunk=10 if full else 8,
+        seed=SEED,
+        cites=(CITATION,),
+        claims=tuple(claim.id for claim in checks),
+    )
+    return Study(
+        experiment=experiment,
+        compute=compute,
+        variables=VARIABLES,
+        sizes={"user": "n_users"},
+        headline="energy_efficiency",
+        panels=tuple(
+            Panel("energy_efficiency", x="bits", fixed={"n_layers": count}, title=f"$L$ = {count}") for count in layers
+        ),
+        claims=checks,
+    )
+
+
+def fig7_passive(mode: str) -> Study:
+    """Return Fig. 7 with a passive stack, on fewer realisations."""
+    study = passive(fig7, mode)
+    return study if mode != "full" else replace(study.with_trials(50))

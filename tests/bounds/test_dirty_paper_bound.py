@@ -1,0 +1,158 @@
+"""Bounds of dirty paper coding hold against everything that is feasible, and are tight where theory says so."""
+
+from types import SimpleNamespace
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from metamimo.bounds.dirty_paper import all_phase_bound, stack_gains, stage_bound
+from metamimo.precoders.covariances import energy_efficient_covariances, start_covariances
+from metamimo.surfaces.stacked import StackedSurface
+
+USERS, RX, PORTS = 2, 2, 3
+FIXED = jnp.asarray(5.0)
+stage = jax.jit(energy_efficient_covariances)
+bound_at = jax.jit(stage_bound)
+bound_at_all = jax.jit(all_phase_bound)
+
+
+def gaussian(seed: int, *shape: int) -> np.ndarray:
+    rng = np.random.default_rng(seed)
+    return (rng.standard_normal(shape) + 1j * rng.standard_normal(shape)) / np.sqrt(2)
+
+
+def scaled(x: np.ndarray, power: float) -> np.ndarray:
+    return x * np.sqrt(power) / np.linalg.norm(x)
+
+
+def efficiency(h: np.ndarray, x: np.ndarray) -> float:
+    """Of covariances x_k x_k^H in the dual channel."""
+    w = (x.conj().swapaxes(-1, -2) @ h).reshape(-1, h.shape[-1])
+    gains = np.linalg.svd(w, compute_uv=False) ** 2
+    return np.log1p(gains).sum() / (float(FIXED) + np.linalg.norm(x) ** 2)
+
+
+def linear_efficiency(h: np.ndarray, f: np.ndarray) -> float:
+    """Of linear precoding (eq. 8)."""
+    rate = 0.0
+    for k, hk in enumerate(h):
+        parts = [hk @ fj @ fj.conj().T @ hk.conj().T for fj in f]
+        noise = np.eye(len(hk)) + sum(p for j, p in enumerate(parts) if j != k)
+        rate += np.linalg.slogdet(noise + parts[k])[1] - np.linalg.slogdet(noise)[1]
+    return rate / (float(FIXED) + np.linalg.norm(f) ** 2)
+
+
+@given(
+    seed=st.integers(0, 2**16),
+    level=st.floats(-3, 4),
+    powers=st.tuples(st.floats(1e-6, 1), st.floats(1e-6, 1)),
+    limit=st.sampled_from([1e-2, 1.0, 1e4]),
+)
+def test_certificate_is_never_violated(seed: int, level: float, powers: tuple[float, float], limit: float) -> None:
+    """From any covariances it covers all others, the optimum and linear precoders."""
+    h = 10**level * gaussian(seed, USERS, RX, PORTS)
+    h = h if seed % 2 else h[:1] + 1e-4 * h  # nearly the same channel for both
+    x, other = (scaled(gaussian(seed + i, USERS, RX, RX), p * limit) for i, p in enumerate(powers, 1))
+    args = jnp.asarray(h), FIXED, jnp.asarray(limit)
+    best = stage(args[0], jnp.asarray(x), *args[1:])
+    for point in (x, np.asarray(best.factor)):
+        bound = float(bound_at(args[0], jnp.asarray(point), *args[1:]))
+        assert bound >= efficiency(h, x)
+        assert bound >= efficiency(h, other)
+        assert bound >= efficiency(h, np.asarray(best.factor))
+        assert bound >= linear_efficiency(h, scaled(gaussian(seed, USERS, PORTS, RX), limit))
+        assert bound >= linear_efficiency(h, scaled(h.conj().swapaxes(1, 2), powers[0] * limit))
+    assert bound <= float(best.history[-1]) * (1 + 1e-3)
+    assert float(best.gap) == pytest.approx(bound / float(best.history[-1]) - 1, abs=1e-9)
+
+
+def test_certificate_without_limit_power_or_channel() -> None:
+    h, x = jnp.asarray(gaussian(1, USERS, RX, PORTS)), jnp.asarray(scaled(gaussian(2, USERS, RX, RX), 1.0))
+    limits = [float(bound_at(h, x, FIXED, jnp.asarray(p))) for p in (1e3, 1e9, np.inf)]
+    assert limits[0] <= limits[1] <= limits[2] < np.inf
+    assert float(bound_at(0 * h, x, FIXED, jnp.asarray(1.0))) == pytest.approx(0, abs=1e-12)
+    assert float(bound_at(h, 0 * x, FIXED, jnp.asarray(0.0))) == pytest.approx(0, abs=1e-12)
+
+
+def test_bound_of_a_batch() -> None:
+    h, x = jnp.asarray(gaussian(1, 3, USERS, RX, PORTS)), jnp.asarray(gaussian(2, 3, USERS, RX, RX))
+    batch = jax.jit(jax.vmap(stage_bound, in_axes=(0, 0, None, None)))(h, x, FIXED, jnp.asarray(20.0))
+    each = [float(bound_at(a, b, FIXED, jnp.asarray(20.0))) for a, b in zip(h, x, strict=True)]
+    np.testing.assert_allclose(np.asarray(batch), each, rtol=1e-12)
+
+
+STACK = StackedSurface.example()
+"""Two layers of nine elements in room for three, four ports."""
+
+
+def uneven(layers: int) -> StackedSurface:
+    hops = gaussian(3, 3, 9, 9) / 4
+    return StackedSurface(gaussian(4, 9, 4) / 3, hops, np.eye(9), n_layers=layers, max_layers=4)
+
+
+@pytest.mark.parametrize("surface", [STACK, uneven(1), uneven(3)], ids=["even", "one_layer", "uneven"])
+def test_gains_are_products_of_singular_values(surface: StackedSurface) -> None:
+    gains = np.asarray(jax.jit(stack_gains)(surface))
+    expected = np.linalg.svd(np.asarray(surface.first), compute_uv=False) ** 2
+    for l in range(int(surface.n_layers) - 1):
+        hop = np.asarray(surface.hops)[0 if len(surface.hops) == 1 else l]
+        expected = expected * np.linalg.svd(hop, compute_uv=False)[:4] ** 2
+    np.testing.assert_allclose(gains, expected, rtol=1e-12)
+    assert (gains >= expected).all()
+    for seed in range(20):
+        assert float(surface.energy_gain(surface.feasible.random(jax.random.key(seed)))) <= gains[0] * (1 + 1e-12)
+
+
+@pytest.fixture(scope="module")
+def found() -> SimpleNamespace:
+    """The best of many random states, each at its optimal covariances, for every power."""
+    g = 20 * gaussian(5, USERS, RX, 9)
+    x = start_covariances(jnp.asarray(g), jnp.asarray(1.0))
+
+    def value(key: jax.Array, power: jax.Array) -> jax.Array:
+        h = STACK.apply_rows(STACK.feasible.random(key), jnp.asarray(g)[None])[0]
+        return energy_efficient_covariances(h, x * jnp.sqrt(power), FIXED, power, max_steps=30).history[-1]
+
+    keys = jax.random.split(jax.random.key(0), 100)
+    powers = jnp.asarray([1e-4, 1e-2, 1.0])
+    values = jax.jit(lambda k, p: jax.lax.map(lambda q: jax.lax.map(lambda one: value(one, q), k).max(), p))(
+        keys, powers
+    )
+    return SimpleNamespace(g=jnp.asarray(g), powers=powers, best=np.asarray(values))
+
+
+def test_bound_covers_all_phases(found: SimpleNamespace) -> None:
+    """By either relaxation; the smaller one is within a factor of what a hundred random states reach."""
+    gains = stack_gains(STACK)
+    bounds = []
+    for power, best in zip(found.powers, found.best, strict=True):
+        direct = float(bound_at_all(found.g, gains[0], FIXED, power))
+        both = float(bound_at_all(found.g, gains[0], FIXED, power, gains=gains))
+        assert best <= both <= direct * (1 + 1e-12)
+        assert both < 3 * best
+        bounds.append(both)
+    assert np.diff(bounds).min() > 0
+
+
+def test_bound_follows_kappa_and_the_scaling_law(found: SimpleNamespace) -> None:
+    power, kappa = found.powers[-1], stack_gains(STACK)[0]
+    value = float(bound_at_all(found.g, kappa, FIXED, power))
+    assert float(bound_at_all(found.g, kappa / 2, FIXED, power)) < value
+    law = float(bound_at_all(3 * found.g, kappa, FIXED / 9, power / 9))
+    assert law / 9 == pytest.approx(value, rel=1e-8)
+
+
+def test_bound_is_the_optimum_for_one_matched_stream() -> None:
+    """One port, one layer and one antenna: the bound by the norms is the efficiency of matched phases and power."""
+    surface = StackedSurface(np.ones((9, 1), complex) / 3, np.eye(9, dtype=complex)[None], np.eye(9), n_layers=1)
+    g = np.exp(2j * np.pi * np.random.default_rng(6).random((1, 1, 9)))  # equal magnitudes: phases reach the norm
+    power, gains = jnp.asarray(1.0), stack_gains(surface)
+    bound = float(bound_at_all(jnp.asarray(g), gains[0], FIXED, power, gains=gains))
+    h = (g[0] * np.exp(-1j * np.angle(g[0]))) @ np.asarray(surface.first)
+    best = np.log1p(np.linalg.norm(h) ** 2) / 6  # full power is best here
+    assert bound == pytest.approx(best, rel=1e-9)
+    assert bound >= best
