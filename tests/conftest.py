@@ -20,6 +20,7 @@ FOLDER_ORDER = (
     "quality",
     "core",
     "precoders",
+    "bounds",
     "reference",
     "conformance",
     "schemes",

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from metamimo.bounds.dirty_paper import all_phase_bound, stack_gains, stage_bound
+from metamimo.bounds.dirty_paper import all_phase_bound, stage_bound
 from metamimo.precoders.covariances import energy_efficient_covariances, start_covariances
 from metamimo.surfaces.stacked import StackedSurface
 
@@ -96,7 +96,7 @@ def uneven(layers: int) -> StackedSurface:
 
 @pytest.mark.parametrize("surface", [STACK, uneven(1), uneven(3)], ids=["even", "one_layer", "uneven"])
 def test_gains_are_products_of_singular_values(surface: StackedSurface) -> None:
-    gains = np.asarray(jax.jit(stack_gains)(surface))
+    gains = np.asarray(jax.jit(lambda s: s.gain_limits())(surface))
     expected = np.linalg.svd(np.asarray(surface.first), compute_uv=False) ** 2
     for l in range(int(surface.n_layers) - 1):
         hop = np.asarray(surface.hops)[0 if len(surface.hops) == 1 else l]
@@ -127,7 +127,7 @@ def found() -> SimpleNamespace:
 
 def test_bound_covers_all_phases(found: SimpleNamespace) -> None:
     """By either relaxation; the smaller one is within a factor of what a hundred random states reach."""
-    gains = stack_gains(STACK)
+    gains = STACK.gain_limits()
     bounds = []
     for power, best in zip(found.powers, found.best, strict=True):
         direct = float(bound_at_all(found.g, gains[0], FIXED, power))
@@ -139,7 +139,7 @@ def test_bound_covers_all_phases(found: SimpleNamespace) -> None:
 
 
 def test_bound_follows_kappa_and_the_scaling_law(found: SimpleNamespace) -> None:
-    power, kappa = found.powers[-1], stack_gains(STACK)[0]
+    power, kappa = found.powers[-1], STACK.gain_limits()[0]
     value = float(bound_at_all(found.g, kappa, FIXED, power))
     assert float(bound_at_all(found.g, kappa / 2, FIXED, power)) < value
     law = float(bound_at_all(3 * found.g, kappa, FIXED / 9, power / 9))
@@ -150,7 +150,7 @@ def test_bound_is_the_optimum_for_one_matched_stream() -> None:
     """One port, one layer and one antenna: the bound by the norms is the efficiency of matched phases and power."""
     surface = StackedSurface(np.ones((9, 1), complex) / 3, np.eye(9, dtype=complex)[None], np.eye(9), n_layers=1)
     g = np.exp(2j * np.pi * np.random.default_rng(6).random((1, 1, 9)))  # equal magnitudes: phases reach the norm
-    power, gains = jnp.asarray(1.0), stack_gains(surface)
+    power, gains = jnp.asarray(1.0), surface.gain_limits()
     bound = float(bound_at_all(jnp.asarray(g), gains[0], FIXED, power, gains=gains))
     h = (g[0] * np.exp(-1j * np.angle(g[0]))) @ np.asarray(surface.first)
     best = np.log1p(np.linalg.norm(h) ** 2) / 6  # full power is best here

@@ -137,6 +137,17 @@ def test_example_radiates_no_more_than_it_accepts(surface: Surface) -> None:
         assert np.trace(radiated[0]).real > 0
 
 
+def test_gain_limits_cover_every_state(surface: Surface) -> None:
+    """Products of the largest squared singular values never exceed those of the limits (Horn 1950)."""
+    limits = surface.gain_limits()
+    if limits is None:
+        pytest.skip("this surface names no limits")
+    states = surface.feasible.random(jax.random.key(3), (20,))
+    for state in states:
+        values = np.linalg.svd(response(surface, state)[0], compute_uv=False) ** 2
+        assert (np.cumprod(values) <= np.cumprod(limits) * (1 + 1e-9)).all()
+
+
 def test_unknown_power_is_refused(surface: Surface, state: jax.Array) -> None:
     unchecked = inspect.unwrap(type(surface).power_matrix)  # the run-time type check of the tests would answer first
     with pytest.raises(ConfigError, match="kind: must be 'accepted' or 'radiated', got 'reflected'"):

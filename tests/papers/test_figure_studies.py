@@ -11,6 +11,8 @@ from metamimo.papers.sim_broadcast_ee.scenario import SimBroadcast
 
 FIGURES = registry.names("sim-broadcast-ee/all")
 FIVE = ["SIM-DPC", "SIM-LP", "SIM-NoLP-RedRF", "SIM-NoLP", "LP-NoSIM"]
+COUNTS = ("sim-broadcast-ee/fig8", "sim-broadcast-ee/fig9")
+"""Figures that count multiplications: nothing is drawn or compiled."""
 MONTE_CARLO = ("fig2", "fig3", "fig4", "fig5", "fig6")
 TWINS = tuple(f"{figure}-passive" for figure in (*MONTE_CARLO, "fig7"))
 
@@ -50,7 +52,8 @@ def test_the_five_schemes_of_the_paper_run_on_its_figures(figure):
 def test_every_point_is_a_valid_scenario_and_can_feed_every_stream(study):
     for index in study.experiment.grid():
         scenario = scenario_at(study.experiment, index)
-        if isinstance(scenario, SimBroadcast):
+        if study.experiment.name not in COUNTS:
+            assert isinstance(scenario, SimBroadcast)
             assert scenario.n_ports >= scenario.n_users * scenario.n_rx
 
 
@@ -89,7 +92,7 @@ def test_a_passive_twin_differs_in_kernel_and_realisations_only(twin, mode):
 
 
 def test_the_quick_version_compiles_twelve_programs_at_most():
-    for name in FIGURES:
+    for name in set(FIGURES) - set(COUNTS):
         experiment = registry.load(name, "quick").experiment
         assert len({program_of(experiment, task) for task in all_tasks(experiment)}) <= 12, name
 

@@ -41,6 +41,8 @@ def test_design_is_feasible_scored_right_and_its_history_never_falls(name, seed)
     scored = evaluate(p, solution.design)
     np.testing.assert_allclose(solution.value, objective_value(scored, p.objective), rtol=1e-12)
     np.testing.assert_allclose(solution.value, solution.history[-1], rtol=1e-9)
+    assert float(solution.value) <= float(solution.upper_bound) * (1 + 1e-9)
+    assert solution.bound_scope == "global"
     history = np.asarray(solution.history)
     assert (np.diff(history) >= -1e-12 * history[1:]).all()
     assert int(solution.status) == Status.CONVERGED
@@ -106,7 +108,7 @@ def test_problem_that_is_too_general_is_refused(name):
         SCHEMES.get(name)(radiated, key=KEY)
 
 
-@pytest.mark.parametrize("gradient_scheme", ["sim-lp", "sim-nolp", "sim-nolp-redrf"])
+@pytest.mark.parametrize("gradient_scheme", ["sim-dpc", "sim-lp", "sim-nolp", "sim-nolp-redrf"])
 def test_discrete_set_is_refused_by_gradient_schemes(gradient_scheme):
     smooth = StackedSurface.example()
     discrete = StackedSurface(

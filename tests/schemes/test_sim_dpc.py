@@ -60,19 +60,9 @@ def test_from_the_phases_of_linear_precoding_alone():
 
 
 def test_several_starts():
-    p = problem(4)
-    one, three = (
-        jax.jit(lambda p, k, n=n: best_of_starts(sim_dpc, p, key=k, starts=n, lp_start="none"))(p, KEY) for n in (1, 3)
-    )
-    assert three.start_values.shape == (3,)
-    assert float(three.value) >= float(one.value) * (1 - 1e-6)
-
-
-def test_engines_end_at_the_same_optimum():
-    p = problem(5)
-    start = linear(p, key=KEY).design
-    values = [float(covariances(p, key=KEY, start=start, engine=e).value) for e in ("sca", "xu_qiu")]
-    assert values[0] == pytest.approx(values[1], rel=1e-7)
+    solution = jax.jit(lambda p, k: best_of_starts(sim_dpc, p, key=k, starts=2, lp_start="none"))(problem(4), KEY)
+    assert solution.start_values.shape == (2,)
+    assert float(solution.value) == pytest.approx(float(solution.start_values.max()), rel=1e-12)
 
 
 @pytest.mark.parametrize("options", [{"line_search": "quadratic_model"}, {"restart": True}, {"strict": True}])

@@ -11,7 +11,6 @@ from metamimo.precoders.covariance_filling import Point, covariance_of
 from metamimo.precoders.covariances import energy_efficient_covariances
 from metamimo.precoders.dual_mac import Channel, Factor, reduce_ports, start_covariances
 from metamimo.precoders.duality_gap import line_efficiency, rate_line
-from metamimo.surfaces.stacked import StackedSurface
 
 _RAISED = 1 + 1e-11
 """For the few products behind the last sum whose rounding is not followed one by one."""
@@ -65,7 +64,7 @@ def all_phase_bound(
         kappa: largest |x|^2 / |a|^2 over all states, or more; below 1 only where the norms say so.
         fixed: power that does not depend on the design, times the amplifier efficiency [W], positive.
         power: limit of the transmitted power [W].
-        gains: products of squared singular values from `stack_gains`, as many as there are ports.
+        gains: products of squared singular values over all states, from `Surface.gain_limits`.
         tolerance: relative increase at which the search for the multiplier stops.
         max_steps: limit of its steps.
 
@@ -87,31 +86,6 @@ def all_phase_bound(
     modes = min(singular.size, gains.size)
     parallel = jnp.diag(jnp.sqrt(singular[:modes] * gains[:modes])).astype(g.dtype)[:, None]
     return jnp.minimum(direct, optimum(parallel))
-
-
-def stack_gains(surface: StackedSurface) -> Float[Array, " mode"]:
-    """Return prod_l sigma_i(W^l)^2 over the layers in use, largest first; the first one is kappa of the stack.
-
-    The phases do not enter: |x|^2 <= kappa |a|^2 for every state of at most unit modulus. Compute it once for a
-    surface, it takes a singular value decomposition of every hop.
-
-    Args:
-        surface: the stack; its number of layers may be traced.
-
-    Returns:
-        One gain for every port or element, whichever are fewer.
-
-    >>> import jax
-    >>> jax.config.update("jax_enable_x64", True)
-    >>> bool(stack_gains(StackedSurface.example())[0] <= 1)  # a passive kernel
-    True
-    """
-    first = _squared_singular_values(surface.first)
-    hops = _squared_singular_values(surface.hops)[:, : first.size]
-    if hops.shape[0] == 1:
-        return first * hops[0] ** (surface.n_layers - 1)
-    used = jnp.arange(hops.shape[0])[:, None] < surface.n_layers - 1
-    return first * jnp.where(used, hops, 1).prod(0)
 
 
 def _squared_singular_values(a: Complex[Array, "*batch m n"]) -> Float[Array, "*batch mode"]:

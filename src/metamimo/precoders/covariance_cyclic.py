@@ -48,7 +48,7 @@ class Alone(eqx.Module):
 
 
 def priced_sweep(h: Channel, covariance: Covariance, price: Float[Array, ""]) -> Covariance:
-    """Let each user in turn maximise rate - price * power (section 3.6 of the specification).
+    """Let each user in turn maximise rate - price * power.
 
     Args:
         h: effective channel over unit noise, with few ports.

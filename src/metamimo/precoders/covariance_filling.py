@@ -1,9 +1,10 @@
-"""Energy-efficient covariances by simultaneous water-filling with an exact line step: the default engine.
+"""Energy-efficient covariances by simultaneous water-filling with a line search: the default engine.
 
 All users fill their channels at once to one common water level, each taking the others' covariances as they are. The
-rate R minus the price of power is concave, the fill maximises it in each user's block, so the way from the current
-covariances to the fill goes uphill, for 1 / K of its length at least (Jindal et al. 2005, algorithm 2). The full way
-is taken unless its end slopes down.
+rate minus the price of power is concave and the fill maximises it in each user's block, so the way from the current
+covariances to the fill goes uphill, for 1 / K of its length at least (Jindal et al. 2005, algorithm 2). Where users do
+not disturb each other much the whole way is nearly optimal; elsewhere the slope at its end tells to go less far, or
+farther.
 """
 
 import equinox as eqx
@@ -46,7 +47,7 @@ class Point(eqx.Module):
         """Measure covariances on a channel with few ports."""
         users, rx, ports = h.shape
         rows, eye = h.reshape(-1, ports), jnp.eye(ports)
-        weighted = product(covariance, h).reshape(-1, ports)
+        weighted = cmatmul(covariance, h).reshape(-1, ports)
         root = jnp.linalg.cholesky(eye + cmatmul(hermitian(rows), weighted))
         v = jax.scipy.linalg.solve_triangular(root, hermitian(rows), lower=True).T.reshape(users, rx, ports)
         marginal = (v.conj()[:, :, None] * v[:, None]).sum(-1)
@@ -60,11 +61,6 @@ class Point(eqx.Module):
     def efficiency(self, fixed: Float[Array, ""]) -> Float[Array, ""]:
         """Return R / (fixed + power)."""
         return self.rate / (fixed + self.power)
-
-
-def product(a: Complex[Array, "user m k"], b: Complex[Array, "user k n"]) -> Complex[Array, "user m n"]:
-    """Multiply small blocks; as a fused sum, because a batched product costs more than all of its arithmetic."""
-    return (a[..., None] * b[:, None]).sum(2)
 
 
 def trace(a: Covariance) -> Float[Array, ""]:
@@ -94,10 +90,10 @@ def filling_step(h: Channel, point: Point, fixed: Float[Array, ""], limit: Float
         trial = Point.at(h, _feasible(point.covariance + t * way, limit))
         better, last = trial.efficiency(fixed) > best.efficiency(fixed), _slope(trial, way, price)
         overshot = (~better | (last < -first / 2)) & (t <= 1) & (t > surely)
-        short = better & (last > first / 2) & (t >= 1) & (t < _LONGEST)
+        undershot = better & (last > first / 2) & (t >= 1) & (t < _LONGEST)
         chord = jnp.where(last < first, t * first / (first - last), jnp.inf)  # where the slope would be zero
-        t = jnp.where(short, jnp.clip(chord, 2 * t, 8 * t), jnp.clip(chord, surely, t / 2))
-        return t, overshot | short, jax.tree.map(lambda a, b: jnp.where(better, a, b), trial, best)
+        t = jnp.where(undershot, jnp.clip(chord, 2 * t, 8 * t), jnp.clip(chord, surely, t / 2))
+        return t, overshot | undershot, jax.tree.map(lambda a, b: jnp.where(better, a, b), trial, best)
 
     start = jnp.ones(()), jnp.asarray(True), point
     return jax.lax.while_loop(lambda carry: carry[1], attempt, start)[2]
@@ -158,4 +154,4 @@ def factor_of(covariance: Covariance) -> Factor:
 
 def covariance_of(x: Factor) -> Covariance:
     """Return S = x x^H."""
-    return product(x, hermitian(x))
+    return cmatmul(x, hermitian(x))

@@ -37,7 +37,7 @@ def transmit_power(x: Factor) -> Float[Array, ""]:
 
 
 def start_covariances(h: Channel, power: Float[Array, ""]) -> Factor:
-    """Return equal white covariances at full power, S_k = P / (K N_r) I (section 3.5 of the specification's default).
+    """Return equal white covariances at full power, S_k = P / (K N_r) I.
 
     Args:
         h: effective channel over unit noise; only its shape counts.

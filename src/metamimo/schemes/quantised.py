@@ -117,18 +117,22 @@ def _fix_in_stages(
     """Fix an equal share of the elements in every stage, nearest to a level first, and optimise the others a little."""
     how = Joint.of(tolerance=1e-5, max_iterations=_ITERATIONS)
     state = best_common_phase(state, levels)
+    # Layers that the state has room for but the stack does not use are fixed from the start.
+    used = jnp.broadcast_to(
+        jnp.arange(state.shape[0])[:, None] < link.surfaces[0].n_tunable // state.shape[1], state.shape
+    )
 
     def stage(carry: tuple, share: Array) -> tuple:
         state, v, free = carry
         nearness = jnp.where(free, rounding_alignment(state, levels), jnp.inf)
         rank = jnp.argsort(jnp.argsort(-nearness.ravel())).reshape(state.shape)
-        free = free & (rank >= share * state.size)
+        free = free & (rank >= state.size - (1 - share) * used.sum())
         state = jnp.where(free, state, nearest_levels(state, levels))
         found = reduced(link, digital, state, v, how, free)
         return (found.state, found.variable, free), found.trials
 
     shares = jnp.arange(1, _STAGES + 1) / _STAGES
-    (state, v, _), trials = jax.lax.scan(stage, (state, v, jnp.ones(state.shape, bool)), shares)
+    (state, v, _), trials = jax.lax.scan(stage, (state, v, used), shares)
     return nearest_levels(state, levels), v, trials.sum()
 
 

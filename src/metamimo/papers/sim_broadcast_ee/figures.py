@@ -101,7 +101,7 @@ def fig3(mode: str) -> Study:
 
 def fig4(mode: str) -> Study:
     """Return Fig. 4: energy efficiency and sum rate against layers at 400 meta-elements in all."""
-    values = ((1, 400), (2, 200), (4, 100), (8, 50)) if mode == "full" else ((1, 64), (4, 16))
+    values = ((1, 400), (2, 200), (4, 100), (8, 50)) if mode == "full" else ((1, 64), (2, 32))
     axis = Axis(name="n_layers", fields=("n_layers", "n_elements"), values=values, label="Layers $L$")
     panels = (Panel("energy_efficiency"), Panel("sum_rate"))
     return _study(
