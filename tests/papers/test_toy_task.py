@@ -113,7 +113,7 @@ def test_depth_of_the_stack_is_shared_by_points_of_equal_size():
 def test_readings_of_discrete_phases_start_from_one_continuous_design():
     scenario = quantised.QuantisedBroadcast(**LOUD.model_dump())
     experiment = toy_experiment(
-        axis=Axis(name="bits", values=(1, quantised.CONTINUOUS)), schemes=quantised.SCHEMES[1:], scenario=scenario
+        axis=Axis(name="bits", values=(1, quantised.CONTINUOUS)), schemes=quantised.SCHEMES[2:], scenario=scenario
     )
     found = {
         (choice.label, bits): quantised_simulate.compute(experiment, Task(scheme, (index,), 0, 2, 2))
@@ -125,4 +125,3 @@ def test_readings_of_discrete_phases_start_from_one_continuous_design():
     assert all(set(results) == {variable.name for variable in VARIABLES} for results in found.values())
     efficiency = {key: results["energy_efficiency"] for key, results in found.items()}
     assert (efficiency["SIM-LP rounded", 1] <= efficiency["SIM-LP re-optimised", 1] * (1 + 1e-9)).all()
-    assert (efficiency["SIM-LP re-optimised", 1] <= efficiency["SIM-LP discrete", 1] * (1 + 1e-9)).all()

@@ -20,10 +20,15 @@ from metamimo.surfaces.stacked import StackedSurface
 KEY = jax.random.key(7)
 
 
+FASTER_TO_COMPILE = {"sim-dpc": {"lp_start": "none"}}
+"""Options that leave out what test_sim_dpc.py covers."""
+
+
 @functools.cache
 def solver(name):
     """One compiled program a scheme and problem shape, shared by all tests of this file."""
-    return jax.jit(lambda p, k: SCHEMES.get(name)(p, key=k))
+    options = FASTER_TO_COMPILE.get(name, {})
+    return jax.jit(lambda p, k: SCHEMES.get(name)(p, key=k, **options))
 
 
 @pytest.fixture(params=list(SCHEMES))
@@ -52,7 +57,9 @@ def test_design_is_feasible_scored_right_and_its_history_never_falls(name, seed)
 def test_same_key_gives_the_same_bits_alone_and_in_a_batch(name):
     p = problem(1)
     keys = jax.random.split(KEY, 3)
-    together = jax.jit(lambda p, ks: jax.lax.map(lambda k: SCHEMES.get(name)(p, key=k).value, ks))(p, keys)
+    together = jax.jit(
+        lambda p, ks: jax.lax.map(lambda k: SCHEMES.get(name)(p, key=k, **FASTER_TO_COMPILE.get(name, {})).value, ks)
+    )(p, keys)
     alone = [float(solver(name)(p, k).value) for k in keys]
     assert alone == [float(v) for v in together]
 
