@@ -12,7 +12,7 @@ from metamimo.experiments.dask_executor import Dask
 from metamimo.experiments.executors import Inline
 from metamimo.experiments.runner import run
 from metamimo.papers import registry
-from metamimo.papers.sim_broadcast_ee.figures import VARIABLES
+from metamimo.papers.sim_broadcast_ee.studies import VARIABLES
 
 TASK_SECONDS = 10.0
 BOUND = 0.05

@@ -11,7 +11,8 @@ from toy_study import LOUD, TOY, toy_experiment
 from metamimo.experiments.config import Axis
 from metamimo.experiments.tasks import Task, all_tasks
 from metamimo.papers.sim_broadcast_ee import quantised, quantised_simulate, simulate
-from metamimo.papers.sim_broadcast_ee.figures import SCHEMES, VARIABLES
+from metamimo.papers.sim_broadcast_ee.figures import SCHEMES
+from metamimo.papers.sim_broadcast_ee.studies import VARIABLES
 from metamimo.problem import Status
 from metamimo.randomness import trial_key
 

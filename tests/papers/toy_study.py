@@ -5,7 +5,7 @@ import time
 
 from metamimo.experiments.config import Axis, Experiment
 from metamimo.experiments.study import Study
-from metamimo.papers.sim_broadcast_ee import figures
+from metamimo.papers.sim_broadcast_ee import studies
 from metamimo.papers.sim_broadcast_ee.figures import SCHEMES
 from metamimo.papers.sim_broadcast_ee.scenario import SimBroadcast
 
@@ -25,7 +25,7 @@ def toy_experiment(*, axis=POWERS, schemes=TWO_SCHEMES, scenario=LOUD, trials=3,
 
 def compute(experiment, task):
     """Run the figure's own task, slowly enough for a kill to fall between two tasks."""
-    results = figures.compute(experiment, task)
+    results = studies.compute(experiment, task)
     time.sleep(float(os.environ.get("TOY_SECONDS", "0")))
     return results
 
@@ -35,7 +35,7 @@ def study():
     return Study(
         toy_experiment(trials=5),
         compute,
-        figures.VARIABLES,
+        studies.VARIABLES,
         headline="energy_efficiency",
         sizes={"user": "n_users"},
     )

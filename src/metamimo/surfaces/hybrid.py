@@ -66,6 +66,24 @@ class _Hybrid(Surface):
             response = cmatmul(network, _inverse_root(radiated))
         return (self.transmission * response)[None]
 
+    @abstractmethod
+    def network_limits(self) -> Float[Array, " port"]:
+        """Return what `gain_limits` promises, for A_0 alone."""
+
+    def gain_limits(self) -> Float[Array, " port"]:
+        """Return limits of C^(-1/2) times those of A_0, or, where the ports are decoupled, of C^(-1/2) alone.
+
+        Decoupled ports make C^(1/2) A a partial isometry times the insertion loss.
+        """
+        size = min(self.n_ports, self.n_elements)
+        if self.matched is not None:
+            matching = jnp.linalg.eigvalsh(self.matched)[::-1][:size] ** 2 * self.network_limits()[:size]
+        else:
+            value = jnp.linalg.eigvalsh(self.coupling[0])
+            rounding = value.size * jnp.finfo(value.dtype).eps * value[-1]
+            matching = 1 / jnp.maximum(value[:size] - rounding, rounding)
+        return self.transmission**2 * matching
+
 
 class FullyConnectedHybrid(_Hybrid):
     """Every RF chain reaches every element through a phase shifter of its own.
@@ -140,6 +158,12 @@ class FullyConnectedHybrid(_Hybrid):
         """Return V / sqrt(N), with passive combiners V / sqrt(N R)."""
         return self.combining * self.n_elements**-0.5 * state.T
 
+    def network_limits(self) -> Float[Array, " port"]:
+        """Return limits from norm(A_0)^2 = t: the product of k squared singular values is at most (t / k)^k."""
+        mode = jnp.arange(1, self.n_ports + 1)
+        total = self.combining**2 * self.n_ports
+        return total / mode * ((mode - 1) / mode) ** (mode - 1)
+
 
 class SubConnectedHybrid(_Hybrid):
     """Every RF chain owns a rectangle of neighbouring elements, with one phase shifter an element.
@@ -207,6 +231,10 @@ class SubConnectedHybrid(_Hybrid):
     def network(self, state: Complex[Array, " element"]) -> Complex[Array, "element port"]:
         """Return diag(state) V."""
         return state[:, None] * self.dividers
+
+    def network_limits(self) -> Float[Array, " port"]:
+        """Return ones: columns without a common element, each of norm one, are orthonormal."""
+        return jnp.ones(self.n_ports)
 
 
 def _checked_size(name: str, coupling: np.ndarray, n_ports: int, matching: str, insertion_loss_db: float) -> int:

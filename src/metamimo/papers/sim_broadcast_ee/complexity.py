@@ -23,7 +23,8 @@ from metamimo.papers.sim_broadcast_ee.multiplications import (
     sim_lp_iteration,
     sim_nolp_iteration,
 )
-from metamimo.papers.sim_broadcast_ee.scenario import CITATION, SimBroadcast
+from metamimo.papers.sim_broadcast_ee.scenario import SimBroadcast
+from metamimo.papers.sim_broadcast_ee.studies import study
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -216,24 +217,19 @@ def _grid(mode: str) -> tuple[int, ...]:
 def _study(
     figure: str, title: str, schemes: tuple[SchemeChoice, ...], grid: tuple[int, ...], checks: tuple[Claim, ...]
 ) -> Study:
-    experiment = Experiment(
-        name=f"sim-broadcast-ee/{figure}",
-        title=title,
-        scenario=SimBroadcast(),
-        axes=(Axis(name=AXIS, values=grid, label="Antennas $N_t$"),),
-        schemes=schemes,
+    return study(
+        figure,
+        title,
+        (Axis(name=AXIS, values=grid, label="Antennas $N_t$"),),
+        schemes,
+        checks,
         trials=1,
         chunk=1,
-        cites=(CITATION,),
-        claims=tuple(claim.id for claim in checks),
-    )
-    return Study(
-        experiment=experiment,
+        scenario=SimBroadcast(),
         compute=compute,
         variables=VARIABLES,
         headline=COUNT,
         picture=_picture,
-        claims=checks,
         converged=(DEFINED,),
     )
 

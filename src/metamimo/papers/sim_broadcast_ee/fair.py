@@ -36,8 +36,8 @@ from metamimo.papers.sim_broadcast_ee.fair_claims import (
     break_even,
     claims,
 )
-from metamimo.papers.sim_broadcast_ee.figures import SEED, STOP
-from metamimo.papers.sim_broadcast_ee.scenario import CITATION, SimBroadcast
+from metamimo.papers.sim_broadcast_ee.scenario import SimBroadcast
+from metamimo.papers.sim_broadcast_ee.studies import STOP, study
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -96,30 +96,22 @@ def fair(mode: str) -> Study:
     full = mode == "full"
     prices = PRICES if full else PRICES[::2]
     losses = LOSSES if full else LOSSES[::3]
-    checks = claims(prices, losses)
-    experiment = Experiment(
-        name="sim-broadcast-ee/fair",
-        title="Stacked surface, hybrid and digital arrays on one aperture, accepted power limited to 1 W",
-        scenario=SimBroadcast(kernel="band_limited"),
-        axes=(
+    return study(
+        "fair",
+        "Stacked surface, hybrid and digital arrays on one aperture, accepted power limited to 1 W",
+        (
             Axis(name="element_power", values=prices, unit="W", label="Price of a meta-element or phase shifter"),
             Axis(name="insertion_loss_db", values=losses, unit="dB", label="Insertion loss a layer or phase shifter"),
         ),
-        schemes=SCHEMES,
+        SCHEMES,
+        claims(prices, losses),
         trials=50 if full else 4,
         chunk=25 if full else 4,
-        seed=SEED,
-        cites=(CITATION,),
-        claims=tuple(claim.id for claim in checks),
-    )
-    return Study(
-        experiment=experiment,
+        scenario=SimBroadcast(kernel="band_limited"),
         compute=compute,
         variables=VARIABLES,
-        headline=EE,
         panels=(Panel(EE), Panel("radiated")),
         picture=picture,
-        claims=checks,
     )
 
 

@@ -5,7 +5,7 @@ All readings of one realisation start from the same continuous design, which is 
 
 import importlib
 from collections.abc import Mapping
-from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from pydantic import Field
@@ -14,8 +14,8 @@ from metamimo.experiments.config import Axis, Experiment, SchemeChoice
 from metamimo.experiments.study import Panel, Study
 from metamimo.experiments.tasks import Task
 from metamimo.papers.sim_broadcast_ee import claims
-from metamimo.papers.sim_broadcast_ee.figures import FULL_TRIALS, SEED, STOP, VARIABLES, passive
-from metamimo.papers.sim_broadcast_ee.scenario import CITATION, SimBroadcast
+from metamimo.papers.sim_broadcast_ee.scenario import SimBroadcast
+from metamimo.papers.sim_broadcast_ee.studies import FULL_TRIALS, QUICK_TRIALS, STOP, passive, study
 
 if TYPE_CHECKING:
     import numpy as np
@@ -47,36 +47,23 @@ def fig7(mode: str) -> Study:
     full = mode == "full"
     bits = (1, 2, 3, 4, 5, CONTINUOUS) if full else (1, 2, CONTINUOUS)
     layers = (2, 4, 8) if full else (2,)
-    checks = claims.fig7(bits, layers)
-    experiment = Experiment(
-        name="sim-broadcast-ee/fig7",
-        title="Energy efficiency against bits of the phases (0: continuous)",
-        scenario=QuantisedBroadcast(n_elements=100 if full else 36),
-        axes=(
+    return study(
+        "fig7",
+        "Energy efficiency against bits of the phases (0: continuous)",
+        (
             Axis(name="bits", values=bits, label="Bits of a phase $b$ (0: continuous)"),
             Axis(name="n_layers", values=layers, label="Layers $L$"),
         ),
-        schemes=SCHEMES,
-        trials=FULL_TRIALS if full else 8,
-        chunk=10 if full else 8,
-        seed=SEED,
-        cites=(CITATION,),
-        claims=tuple(claim.id for claim in checks),
-    )
-    return Study(
-        experiment=experiment,
+        SCHEMES,
+        claims.fig7(bits, layers),
+        trials=FULL_TRIALS if full else QUICK_TRIALS,
+        chunk=10 if full else QUICK_TRIALS,
+        scenario=QuantisedBroadcast(n_elements=100 if full else 36),
         compute=compute,
-        variables=VARIABLES,
-        sizes={"user": "n_users"},
-        headline="energy_efficiency",
         panels=tuple(
             Panel("energy_efficiency", x="bits", fixed={"n_layers": count}, title=f"$L$ = {count}") for count in layers
         ),
-        claims=checks,
     )
 
 
-def fig7_passive(mode: str) -> Study:
-    """Return Fig. 7 with a passive stack, on fewer realisations."""
-    study = passive(fig7, mode)
-    return study if mode != "full" else replace(study.with_trials(50))
+fig7_passive = partial(passive, fig7, trials=50)

@@ -71,6 +71,7 @@ def _continuous(scheme: str, stop: Options, scenario_json: str, room: int, seed:
 
 @functools.cache
 def _continuous_program(scheme: str, stop: Options, users: int, rx: int) -> Callable[..., Found]:
+    """Return the compiled program of a chunk's continuous designs; SIM-DPC goes on from the phases of SIM-LP."""
     how = Joint.of(**dict(stop))  # type: ignore[arg-type]
 
     def chunk(surface: StackedSurface, numbers: Numbers, seed: Int[Array, ""], trials: Int[Array, " trial"]) -> Found:
@@ -93,6 +94,8 @@ def _design(digital: Transmission, problem: Problem, state: Array, how: Joint) -
 
 @functools.cache
 def _discrete(scheme: str, reading: Any, bits: int, users: int, rx: int) -> Callable[..., dict[str, Array]]:
+    """Return the compiled program that puts a chunk's continuous designs on the levels."""
+
     def chunk(
         surface: StackedSurface, numbers: Numbers, seed: Int[Array, ""], trials: Int[Array, " trial"], designs: Found
     ) -> dict:

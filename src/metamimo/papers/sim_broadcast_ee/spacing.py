@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from metamimo.experiments.claims import Claim
-from metamimo.experiments.config import Axis, Experiment, SchemeChoice
+from metamimo.experiments.config import Axis
 from metamimo.experiments.study import Panel, Study
 from metamimo.figures.curves import draw
 from metamimo.papers.sim_broadcast_ee.claims.checks import (
@@ -20,8 +20,10 @@ from metamimo.papers.sim_broadcast_ee.claims.checks import (
     minus,
     none_above,
 )
-from metamimo.papers.sim_broadcast_ee.figures import SEED, STOP, VARIABLES, compute
-from metamimo.papers.sim_broadcast_ee.scenario import CITATION, SimBroadcast
+from metamimo.papers.sim_broadcast_ee.figures import SCHEMES as PAPER_SCHEMES
+from metamimo.papers.sim_broadcast_ee.figures import SMALL
+from metamimo.papers.sim_broadcast_ee.scenario import SimBroadcast
+from metamimo.papers.sim_broadcast_ee.studies import study
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -34,10 +36,8 @@ PASSIVE = ("clipped", "band_limited")
 ROUNDING = 1e-9
 """Energy gain above one that double precision explains."""
 
-SCHEMES = (
-    SchemeChoice(label="SIM-DPC", scheme="sim-dpc", options=STOP),
-    SchemeChoice(label="SIM-LP", scheme="sim-lp", options=STOP),
-)
+SCHEMES = PAPER_SCHEMES[:2]
+"""SIM-DPC and SIM-LP."""
 LABELS = tuple(choice.label for choice in SCHEMES)
 PANELS = tuple(Panel(name, y_scale="log") for name in (EE, "radiated", "captured", "energy_gain"))
 
@@ -46,31 +46,20 @@ def spacing(mode: str) -> Study:
     """Return the layer-spacing study: energy efficiency against the distance between layers, with all three kernels."""
     full = mode == "full"
     spacings = SPACINGS if full else SPACINGS[:4]
-    checks = claims(spacings)
-    experiment = Experiment(
-        name="sim-broadcast-ee/spacing",
-        title="Energy efficiency against the layer spacing, sampled and passive propagation",
-        scenario=SimBroadcast() if full else SimBroadcast(n_elements=49),
-        axes=(
+    return study(
+        "spacing",
+        "Energy efficiency against the layer spacing, sampled and passive propagation",
+        (
             Axis(name="layer_spacing", values=spacings, unit="wavelengths", label="Layer spacing"),
             Axis(name="kernel", values=KERNELS),
         ),
-        schemes=SCHEMES,
+        SCHEMES,
+        claims(spacings),
         trials=50 if full else 4,
         chunk=10 if full else 4,
-        seed=SEED,
-        cites=(CITATION,),
-        claims=tuple(claim.id for claim in checks),
-    )
-    return Study(
-        experiment=experiment,
-        compute=compute,
-        variables=VARIABLES,
-        sizes={"user": "n_users"},
-        headline=EE,
+        scenario=SimBroadcast() if full else SMALL,
         panels=PANELS,
         picture=picture,
-        claims=checks,
     )
 
 
