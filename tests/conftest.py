@@ -44,7 +44,10 @@ def _set_environment() -> None:
         MPLBACKEND="Agg",
     )
     # Toy programs run for milliseconds and compile for seconds: let the compiler hurry.
-    os.environ.setdefault("XLA_FLAGS", "--xla_cpu_multi_thread_eigen=false --xla_backend_optimization_level=0")
+    os.environ.setdefault(
+        "XLA_FLAGS",
+        "--xla_cpu_multi_thread_eigen=false --xla_backend_optimization_level=0 --xla_cpu_use_fusion_emitters=false",
+    )
 
 
 def _check_array_shapes() -> None:
