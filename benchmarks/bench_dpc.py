@@ -38,7 +38,7 @@ def draws():
     numbers = physical(SCENARIO, surface)
 
     def one(trial):
-        problem = draw_problem(surface, numbers, SCENARIO.n_users, SCENARIO.n_rx, trial_key(SEED, trial))
+        problem = draw_problem(surface, numbers, trial_key(SEED, trial), SCENARIO.n_users, SCENARIO.n_rx)
         return problem.link.channel[0, 0] / jnp.sqrt(problem.link.noise_power), fixed_power(problem)
 
     def draw(count):

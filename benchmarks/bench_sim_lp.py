@@ -48,7 +48,7 @@ class Batch:
         def all_trials(surface, numbers, trials):
             def one(trial):
                 key = trial_key(SEED, trial)
-                problem = draw_problem(surface, numbers, SCENARIO.n_users, SCENARIO.n_rx, key)
+                problem = draw_problem(surface, numbers, key, SCENARIO.n_users, SCENARIO.n_rx)
                 solution = scheme(problem, key=key, **options)
                 return {
                     "value": solution.value,
@@ -81,7 +81,7 @@ def _prepare(scheme: str, count: int) -> Batch:
 
     def start(trial):
         key = trial_key(SEED, trial)
-        problem = draw_problem(surface, numbers, SCENARIO.n_users, SCENARIO.n_rx, key)
+        problem = draw_problem(surface, numbers, key, SCENARIO.n_users, SCENARIO.n_rx)
         channel = problem.link.channel[0, 0] / jnp.sqrt(problem.link.noise_power)
         # One iteration keeps a fixed precoder as it is: the scheme itself says which antennas it has drawn.
         fixed = () if scheme == "sim-lp" else (SCHEMES.get(scheme)(problem, key=key, max_iterations=1).design.precoder,)

@@ -102,7 +102,7 @@ def test_the_bare_array_is_the_middle_of_the_aperture_and_hears_the_same_fading(
     bare, whole = transmitter("digital-bare", TOY), transmitter("digital-aperture", TOY)
     assert bare.elements.tolist() == [5, 6, 9, 10]
     channels = [
-        draw_problem(sender.aperture, physical(TOY, sender.aperture), 2, 1, trial_key(5, 0)).link.channel
+        draw_problem(sender.aperture, physical(TOY, sender.aperture), trial_key(5, 0), 2, 1).link.channel
         for sender in (bare, whole)
     ]
     np.testing.assert_array_equal(*channels)

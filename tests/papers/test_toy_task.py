@@ -84,7 +84,7 @@ def test_another_number_of_elements_leaves_the_users_where_they_are(monkeypatch)
         numbers = simulate.physical(TOY, surface)
 
         def distances(trial):
-            simulate.draw_problem(surface, numbers, 2, 2, trial_key(5, trial))
+            simulate.draw_problem(surface, numbers, trial_key(5, trial), 2, 2)
             return seen.pop()
 
         return jax.jit(jax.vmap(distances))(jnp.arange(3)).tolist()
@@ -98,7 +98,7 @@ def test_another_number_of_elements_leaves_the_users_where_they_are(monkeypatch)
 
 def test_rates_of_users_who_are_not_there_are_nan(monkeypatch):
     """Padding is host code, so a stand-in for the compiled program is enough."""
-    monkeypatch.setattr(simulate, "_program", lambda *_: lambda *_: {"rate": jnp.ones((2, 1))})
+    monkeypatch.setattr(simulate, "design_program", lambda *_: lambda *_: {"rate": jnp.ones((2, 1))})
     experiment = toy_experiment(axis=Axis(name="n_users", values=(1, 3)))
     rates = simulate.compute(experiment, Task(0, (0,), 0, 1, 2))["rate"]
     np.testing.assert_array_equal(rates, [[1, np.nan, np.nan]])

@@ -10,7 +10,7 @@ from schemes_problems import problem
 
 from metamimo.errors import ConfigError
 from metamimo.metrics.evaluate import evaluate, objective_value
-from metamimo.metrics.power import power_matrices, station_power
+from metamimo.metrics.power import port_power, power_matrices, station_power
 from metamimo.problem import Limit, Status
 from metamimo.schemes.registry import SCHEMES
 from metamimo.surfaces.digital import FullyDigital
@@ -20,8 +20,24 @@ from metamimo.surfaces.stacked import StackedSurface
 KEY = jax.random.key(7)
 
 
-FASTER_TO_COMPILE = {"sim-dpc": {"lp_start": "none"}}
-"""Options that leave out what test_sim_dpc.py covers."""
+FASTER_TO_COMPILE = {
+    "sim-dpc": {"lp_start": "none"},
+    "hybrid-joint": {"dpc_iterations": 0},
+    "hybrid-sdp": {"backend": "low_rank", "max_rounds": 40},
+    "hybrid-pga": {"max_rounds": 200},
+    "hybrid-fp": {"max_rounds": 200},
+    "hybrid-lbfgs": {"max_rounds": 200},
+}
+"""Options that leave out what other files cover, or let an alternation come to its end."""
+
+ONE_ANTENNA = ("digital-pre", "hybrid-fp", "hybrid-lbfgs", "hybrid-pga", "hybrid-sdp", "wave-sim")
+"""Schemes for users with one antenna."""
+NEEDS_STACK = ("hybrid-fp", "hybrid-sdp")
+
+
+def suited(name, seed=0, **case):
+    """Return a problem that the scheme takes."""
+    return problem(seed, **({"rx": 1} if name in ONE_ANTENNA else {}) | case)
 
 
 @functools.cache
@@ -38,7 +54,7 @@ def name(request):
 
 @pytest.mark.parametrize("seed", range(5))
 def test_design_is_feasible_scored_right_and_its_history_never_falls(name, seed):
-    p = problem(seed)
+    p = suited(name, seed)
     solution = solver(name)(p, jax.random.fold_in(KEY, seed))
     used = station_power(p.link, power_matrices(p.link, solution.design.state, "accepted"), solution.design.precoder)
     assert float(used[0]) <= float(p.limits[0].power[0]) * (1 + 1e-9)
@@ -54,14 +70,13 @@ def test_design_is_feasible_scored_right_and_its_history_never_falls(name, seed)
     assert "converged" in str(solution)
 
 
-def test_same_key_gives_the_same_bits_alone_and_in_a_batch(name):
-    p = problem(1)
+def test_neighbours_in_a_batch_change_no_bit(name):
+    p = suited(name, 1)
     keys = jax.random.split(KEY, 3)
-    together = jax.jit(
-        lambda p, ks: jax.lax.map(lambda k: SCHEMES.get(name)(p, key=k, **FASTER_TO_COMPILE.get(name, {})).value, ks)
-    )(p, keys)
-    alone = [float(solver(name)(p, k).value) for k in keys]
-    assert alone == [float(v) for v in together]
+    options = FASTER_TO_COMPILE.get(name, {})
+    batch = jax.jit(lambda p, ks: jax.lax.map(lambda k: SCHEMES.get(name)(p, key=k, **options).value, ks))
+    together, turned = np.asarray(batch(p, keys)), np.asarray(batch(p, keys[jnp.array([2, 0, 1])]))
+    assert together.tolist() == turned[[1, 2, 0]].tolist()
 
 
 @pytest.mark.parametrize(
@@ -74,13 +89,13 @@ def test_same_key_gives_the_same_bits_alone_and_in_a_batch(name):
     ],
 )
 def test_odd_sizes_end_in_a_finite_design(name, case):
-    solution = solver(name)(problem(2, **case), KEY)
+    solution = solver(name)(suited(name, 2, **case), KEY)
     assert np.isfinite(float(solution.value))
     assert np.isfinite(np.asarray(solution.design.precoder)).all()
 
 
 def test_dead_user_zero_channel_and_zero_power_give_no_nan(name):
-    p = problem(3)
+    p = suited(name, 3)
     dead = p.link.channel.at[:, :, 1].set(0)
     for channel, power in ((dead, 1.0), (0 * dead, 1.0), (p.link.channel, 0.0)):
         link = type(p.link).broadcast(p.link.surfaces[0], channel[0, 0], noise_power=1.0, bandwidth=1e6, frequency=3e8)
@@ -92,7 +107,7 @@ def test_dead_user_zero_channel_and_zero_power_give_no_nan(name):
 
 
 def test_rank_deficient_channel(name):
-    p = problem(4)
+    p = suited(name, 4)
     same = jnp.broadcast_to(p.link.channel[0, 0, :1, :1], p.link.channel.shape[2:])
     link = type(p.link).broadcast(p.link.surfaces[0], same, noise_power=1.0, bandwidth=1e6, frequency=3e8)
     solution = solver(name)(type(p)(link, p.limits, p.consumption, p.min_rate), KEY)
@@ -101,21 +116,54 @@ def test_rank_deficient_channel(name):
 
 
 def test_runs_on_a_bare_array(name):
-    solution = solver(name)(problem(5, surface=FullyDigital.example()), KEY)
-    assert float(solution.value) > 0
+    p = suited(name, 5, surface=FullyDigital.example())
+    if name in NEEDS_STACK:
+        with pytest.raises(ConfigError, match="StackedSurface"):
+            SCHEMES.get(name)(p, key=KEY)
+        return
+    assert float(solver(name)(p, KEY).value) > 0
 
 
-def test_problem_that_is_too_general_is_refused(name):
+@pytest.mark.parametrize("scheme", ONE_ANTENNA)
+def test_users_with_more_antennas_are_refused(scheme):
+    with pytest.raises(ConfigError, match=f"channel: {scheme} serves users with one antenna, got 2"):
+        SCHEMES.get(scheme)(problem(0), key=KEY)
+
+
+def test_limits_of_ports_are_met_or_refused(name):
+    p = problem(6, rx=1)
+    limits = jnp.array([[0.02, 0.3, 0.3, 0.01]])
+    per_port = type(p)(p.link, (Limit(limits),), p.consumption, p.min_rate)
+    try:
+        solution = solver(name)(per_port, KEY)
+    except ConfigError as refusal:
+        assert "takes one sum limit on accepted power, got" in str(refusal)  # noqa: PT017 (either is right)
+    else:
+        assert (port_power(p.link, solution.design.precoder) <= limits * (1 + 1e-9)).all()
+        assert float(solution.value) <= float(solution.upper_bound) * (1 + 1e-9)
+
+
+def test_least_rates_are_met_or_refused(name):
+    p = problem(6, rx=1, power=5.0)
+    wanted = type(p)(p.link, p.limits, p.consumption, jnp.array([1.0, 2.0]))
+    solution = solver(name)(wanted, KEY)  # traced rates cannot be looked at: `metamimo.design` refuses before this
+    try:
+        SCHEMES.get(name)(wanted, key=KEY, max_iterations=1)
+    except ConfigError as refusal:
+        assert "min_rate: " in str(refusal)  # noqa: PT017
+    else:
+        assert int(solution.status) == Status.CONVERGED
+        assert (np.asarray(solution.rates) >= np.array([1.0, 2.0]) / np.log(2)).all()
+
+
+def test_limits_on_radiated_power_are_refused(name):
     p = problem(6)
-    per_port = type(p)(p.link, (Limit(jnp.ones((1, 4))),), p.consumption, p.min_rate)
-    with pytest.raises(ConfigError, match=r"limits: .* takes one sum limit on accepted power, got"):
-        SCHEMES.get(name)(per_port, key=KEY)
     radiated = type(p)(p.link, (Limit(jnp.ones(1), kind="radiated"),), p.consumption, p.min_rate)
     with pytest.raises(ConfigError, match="radiated"):
         SCHEMES.get(name)(radiated, key=KEY)
 
 
-@pytest.mark.parametrize("gradient_scheme", ["sim-dpc", "sim-lp", "sim-nolp", "sim-nolp-redrf"])
+@pytest.mark.parametrize("gradient_scheme", ["hybrid-joint", "sim-dpc", "sim-lp", "sim-nolp", "sim-nolp-redrf"])
 def test_discrete_set_is_refused_by_gradient_schemes(gradient_scheme):
     smooth = StackedSurface.example()
     discrete = StackedSurface(

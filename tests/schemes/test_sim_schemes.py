@@ -189,7 +189,7 @@ def test_reduced_chains_use_and_charge_one_antenna_a_stream():
 def test_design_refuses_what_the_scheme_would_ignore():
     p = problem(0)
     rates = eqx.tree_at(lambda q: q.min_rate, p, jnp.ones(2))
-    with pytest.raises(ConfigError, match=r"min_rate: lp-nosim takes 0 for every user, got \[1.0, 1.0\]"):
+    with pytest.raises(ConfigError, match=r"min_rate: lp-nosim takes 0 throughout, got \[1.0, 1.0\]"):
         design(rates, "lp-nosim", key=KEY)
     weights = eqx.tree_at(lambda q: q.link.weights, p, jnp.asarray([1.0, 2.0]))
     with pytest.raises(ConfigError, match="weights: sim-lp takes 1 for every user"):

@@ -50,6 +50,24 @@ def grid_positions(count: int, spacing: float, height: float = 0.0) -> np.ndarra
     return np.column_stack([xs.ravel(), ys.ravel(), np.full(count, float(height))])
 
 
+def line_positions(count: int, spacing: float) -> np.ndarray:
+    """Return the positions of elements on the x axis, centred on the origin.
+
+    Args:
+        count: number of elements.
+        spacing: distance between neighbours [m].
+
+    Returns:
+        Positions, shape (count, 3) [m].
+
+    >>> line_positions(3, 0.5)[:, 0]
+    array([-0.5,  0. ,  0.5])
+    """
+    positions = np.zeros((count, 3))
+    positions[:, 0] = (np.arange(count) - (count - 1) / 2) * spacing
+    return positions
+
+
 def displacements(observers: np.ndarray, sources: np.ndarray) -> np.ndarray:
     """Return observer minus source for every pair, shape (observers, sources, 3) [m]."""
     return observers[:, None, :] - sources[None, :, :]

@@ -25,3 +25,27 @@ def annulus_distances(
     u = jax.random.uniform(key, (users,))
     r_min, r_max = jnp.asarray(r_min, u.dtype), jnp.asarray(r_max, u.dtype)
     return jnp.sqrt(r_min**2 + u * (r_max**2 - r_min**2))
+
+
+def disc_distances(
+    key: Key[Array, ""], users: int, centre: float | Array, radius: float | Array, height: float | Array
+) -> Float[Array, " user"]:
+    """Draw distances to users that are uniform in a disc on the ground, seen from above the ground.
+
+    Args:
+        key: key of the purpose "users".
+        users: number of users.
+        centre: horizontal distance of the disc's centre [m].
+        radius: its radius [m].
+        height: height of the antenna above the users [m].
+
+    Returns:
+        Distances [m].
+
+    >>> far = disc_distances(jax.random.key(0), 1000, 50.0, 10.0, 13.35)
+    >>> bool((far >= (40**2 + 13.35**2) ** 0.5).all() & (far <= (60**2 + 13.35**2) ** 0.5).all())
+    True
+    """
+    places = jax.random.uniform(key, (users, 2))
+    r, turn = radius * jnp.sqrt(places[:, 0]), 2 * jnp.pi * places[:, 1]
+    return jnp.sqrt((centre + r * jnp.cos(turn)) ** 2 + (r * jnp.sin(turn)) ** 2 + jnp.asarray(height) ** 2)

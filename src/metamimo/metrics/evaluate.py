@@ -42,7 +42,7 @@ def evaluate(truth: Problem, design: Design) -> Metrics:
     """
     link = truth.link
     channel = effective_channel(link, design.state)
-    rate = to_bits(rates(channel, design.precoder, link.serves, link.noise_power, design.order).mean(0))
+    rate = to_bits(rates(channel, design.precoder, link.serves, link.noise_power, design.order, link.evm).mean(0))
     powers = ledger(truth, design)
     total = (link.weights * rate).sum()
     squares = (rate**2).sum()

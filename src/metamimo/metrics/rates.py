@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Complex, Float, Int
 
-from metamimo.linalg import cmatmul, hermitian, inverse_hermitian, logdet_hermitian
+from metamimo.linalg import cmatmul, hermitian, inverse_hermitian, logdet_hermitian, squared_norm
 
 
 def received(
@@ -49,6 +49,7 @@ def rates_of_received(
     z: Complex[Array, "freq user rx user2 stream"],
     noise_power: Float[Array, ""],
     hears: Bool[Array, "user user2"],
+    distortion: Complex[Array, "freq user rx rx"] | None = None,
 ) -> Float[Array, "freq user"]:
     """Return R = ln det C - ln det J with C = J + own own^H.
 
@@ -58,6 +59,7 @@ def rates_of_received(
         z: output of `received` [sqrt(W)].
         noise_power: noise per antenna [W].
         hears: whose streams disturb whom.
+        distortion: covariance of what the hardware adds [W], see `received_distortion`.
 
     Returns:
         Rates [nat per channel use].
@@ -65,8 +67,34 @@ def rates_of_received(
     f, u, r, _, s = z.shape
     disturbing = (z * hears[None, :, None, :, None]).reshape(f, u, r, u * s)
     j = cmatmul(disturbing, hermitian(disturbing)) + noise_power * jnp.eye(r)
+    j = j if distortion is None else j + distortion
     own = jnp.diagonal(z, axis1=1, axis2=3).transpose(0, 3, 1, 2)
     return logdet_hermitian(j + cmatmul(own, hermitian(own))) - logdet_hermitian(j)
+
+
+def received_distortion(
+    channel: Complex[Array, "freq bs user rx port"],
+    precoder: Complex[Array, "freq bs user port stream"],
+    serves: Bool[Array, "bs user"],
+    evm: Float[Array, ""],
+) -> Complex[Array, "freq user rx rx"]:
+    """Return sum over stations of evm^2 H diag(p) H^H, p the power of each port wave.
+
+    Every port adds distortion of evm^2 times its own power, independent of the streams and of the other ports
+    (Björnson, Hoydis and Sanguinetti 2017, section 6.1).
+
+    Args:
+        channel: effective channel.
+        precoder: F [sqrt(W)].
+        serves: which station sends to which user.
+        evm: error vector magnitude.
+
+    Returns:
+        Covariance at every user [W].
+    """
+    power = (squared_norm(precoder, -1) * serves[None, :, :, None]).sum(2)
+    weighted = channel * (evm**2 * power)[:, :, None, None]
+    return cmatmul(weighted, hermitian(channel)).sum(1)
 
 
 def rates(
@@ -75,6 +103,7 @@ def rates(
     serves: Bool[Array, "bs user"],
     noise_power: Float[Array, ""],
     order: Int[Array, " user"] | None = None,
+    evm: Float[Array, ""] | None = None,
 ) -> Float[Array, "freq user"]:
     """Return the rate of every user on every subcarrier.
 
@@ -87,13 +116,15 @@ def rates(
         serves: which station sends to which user.
         noise_power: noise per antenna and subcarrier [W].
         order: encoding order for dirty paper coding; None for linear precoding.
+        evm: error vector magnitude of the transmitters; none by default.
 
     Returns:
         Rates [nat per channel use].
     """
     users = channel.shape[2]
     hears = heard_linear(users) if order is None else heard_dpc(order)
-    return rates_of_received(received(channel, precoder, serves), noise_power, hears)
+    distortion = None if evm is None else received_distortion(channel, precoder, serves, evm)
+    return rates_of_received(received(channel, precoder, serves), noise_power, hears, distortion)
 
 
 @jax.custom_vjp
@@ -145,3 +176,19 @@ def linear_sum_rate(
 ) -> Float[Array, ""]:
     """Return the sum rate of linear precoding over a channel with unit noise [nat per channel use]."""
     return broadcast_sum_rate(received_over_unit_noise(h, precoder))
+
+
+def linear_user_rates(
+    h: Complex[Array, "user rx port"], precoder: Complex[Array, "user port stream"], evm: Float[Array, ""]
+) -> Float[Array, " user"]:
+    """Return the rate of every user with linear precoding over a channel with unit noise [nat per channel use].
+
+    Args:
+        h: effective channel over unit noise.
+        precoder: F [sqrt(W)].
+        evm: error vector magnitude of the transmitter, see `received_distortion`.
+    """
+    users = h.shape[0]
+    distortion = received_distortion(h[None, None], precoder[None, None], jnp.ones((1, users), bool), evm)
+    z = received_over_unit_noise(h, precoder)[None]
+    return rates_of_received(z, jnp.ones(()), heard_linear(users), distortion)[0]

@@ -43,6 +43,18 @@ FIGURES: dict[str, Entry] = {
         ("spacing", "spacing", "Energy efficiency against layer spacing for three kernels"),
     )
 }
+_SIM_MISO_EE = "metamimo.papers.sim_miso_ee"
+FIGURES |= {
+    f"sim-miso-ee/{name}": Entry(f"{_SIM_MISO_EE}.figures", name, title)
+    for name, title in (
+        ("fig2", "Convergence of the alternating schemes"),
+        ("fig3", "Energy efficiency and sum rate against antennas and meta-atoms (Figs. 3 and 4)"),
+        ("fig5", "Energy efficiency and sum rate over power limits and least rates (Figs. 5 and 6)"),
+        ("fig7", "Energy efficiency against the power limit, for limits of an antenna"),
+        ("fig8", "Energy efficiency and sum rate against layers (Figs. 8 and 9)"),
+        ("fig10", "Energy efficiency against meta-atoms for powers of a meta-atom"),
+    )
+}
 
 
 def register(name: str, module: str, function: str, title: str = "") -> None:

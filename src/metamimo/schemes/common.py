@@ -2,6 +2,7 @@
 
 from typing import Literal, get_args
 
+import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Complex, Float, Inexact, Int, Key
 
@@ -17,6 +18,8 @@ from metamimo.surfaces.base import Surface
 from metamimo.surfaces.feasible import Fixed
 
 PhaseStage = Literal["lbfgs", "projected_gradient"]
+
+_MUCH = 1e6
 
 
 def check_phase_stage(phase_stage: str) -> None:
@@ -65,6 +68,13 @@ def fixed_power(problem: Problem, driven: Array | None = None) -> Float[Array, "
     return consumption.amplifier_efficiency * consumption.fixed(link, charged_chains(link, consumption, driven))
 
 
+def fixed_powers(problem: Problem) -> Float[Array, " port"]:
+    """Return `fixed_power` with 1, 2, ... ports on, and with all that exist beyond their number [W]."""
+    link, consumption = problem.link, problem.consumption
+    count = jnp.minimum(jnp.arange(1, link.ports.size + 1), link.ports.sum())
+    return consumption.amplifier_efficiency * consumption.fixed(link, count.astype(float))
+
+
 def bits_per_joule(problem: Problem, efficiency: Float[Array, "..."]) -> Float[Array, "..."]:
     """Convert nats per watt of (fixed + |F|^2) into bits per joule."""
     return efficiency * problem.link.bandwidth * problem.consumption.amplifier_efficiency * NAT_TO_BIT
@@ -79,7 +89,7 @@ def solved(
     iterations: Int[Array, ""],
     trials: Int[Array, ""],
     order: Int[Array, " user"] | None = None,
-    fixed: Float[Array, ""] | None = None,
+    fixed: Float[Array, "..."] | None = None,
 ) -> Solution:
     """Score a design on the designer's own link, bound it, and pack the result.
 
@@ -93,7 +103,7 @@ def solved(
         trials: evaluations of the rate.
         order: encoding order of dirty paper coding.
         fixed: power that does not depend on the precoder, times the amplifier efficiency [W]; that of all ports by
-            default.
+            default. An array holds it for 1, 2, ... ports that carry signals, where the scheme may choose them.
     """
     design = Design(state=(state[None],), precoder=precoder[None, None], order=order)
     metrics = evaluate(problem, design)
@@ -109,7 +119,7 @@ def solved(
         ledger=metrics.ledger,
         rates=metrics.rates,
         start_values=value[None],
-        upper_bound=jnp.asarray(jnp.nan) if bound is None else bits_per_joule(problem, bound),
+        upper_bound=jnp.asarray(jnp.nan) if bound is None else bound,
         objective=problem.objective,
         bound_name="" if bound is None else "dirty paper coding over the best conceivable surface state",
         bound_scope="" if bound is None else "global",
@@ -117,15 +127,44 @@ def solved(
     )
 
 
-def upper_bound(problem: Problem, fixed: Float[Array, ""]) -> Float[Array, ""] | None:
-    """Return a bound of rate / (fixed + |F|^2) for every state and precoder [nat/W]; None if the surface has none."""
-    surface, channel = problem.link.surfaces[0], problem.link.channel[0, 0] / jnp.sqrt(problem.link.noise_power)
-    limit = problem.limits[0].power[0]
+def upper_bound(problem: Problem, fixed: Float[Array, "..."]) -> Float[Array, ""] | None:
+    """Return a bound of the objective for every state and precoder, in its unit; None if the surface has none.
+
+    Args:
+        problem: link, limits and objective.
+        fixed: see `solved`.
+    """
+    known = channel_and_gains(problem)
+    if known is None:
+        return None
+    channel, gains = known
+    # Users that decode together are no better than dirty paper coding where nothing can be tuned.
+    both = None if _is_fixed(problem) else gains
+    limit = problem.accepted_limits("upper_bound")[0]
+    weight = problem.link.weights.max()
+    if problem.objective == "sum_rate":
+        # So much fixed power that the best ratio is that of the best rate; a bound of the ratio bounds the rate.
+        fixed = _MUCH * limit
+        return weight * NAT_TO_BIT * (fixed + limit) * all_phase_bound(channel, gains[0], fixed, limit, gains=both)
+    if fixed.ndim == 0:
+        return bits_per_joule(problem, weight * all_phase_bound(channel, gains[0], fixed, limit, gains=both))
+
+    def with_ports(count: Int[Array, ""]) -> Float[Array, ""]:
+        # By interlacing, no choice of that many ports has larger singular values than all ports have.
+        few = jnp.where(jnp.arange(gains.size) < count, gains, 0)
+        return all_phase_bound(channel, gains[0], fixed[count - 1], limit, gains=few)
+
+    return bits_per_joule(problem, weight * jax.lax.map(with_ports, jnp.arange(1, fixed.size + 1)).max())
+
+
+def channel_and_gains(problem: Problem) -> tuple[Complex[Array, "user rx element"], Float[Array, " mode"]] | None:
+    """Return the channel over unit noise behind the part that is tuned, and the gain limits of that part."""
+    surface, unit_noise = problem.link.surfaces[0], 1 / jnp.sqrt(problem.link.noise_power)
     if _is_fixed(problem):
-        h = broadcast_forward(problem.link, jnp.zeros(surface.feasible.shape))[0] / jnp.sqrt(problem.link.noise_power)
-        return all_phase_bound(h, jnp.ones(()), fixed, limit)
+        h = broadcast_forward(problem.link, jnp.zeros(surface.feasible.shape))[0] * unit_noise
+        return h, jnp.ones(h.shape[-1])
     gains = surface.gain_limits()
-    return None if gains is None else all_phase_bound(channel, gains[0], fixed, limit, gains=gains)
+    return None if gains is None else (problem.link.channel[0, 0] * unit_noise, gains)
 
 
 def _is_fixed(problem: Problem) -> bool:

@@ -5,11 +5,18 @@ from metamimo.registry import Registry
 SCHEMES = Registry(
     "scheme",
     {
+        "digital-pre": "metamimo.schemes.hybrid_alternating:digital_pre",
         "dpc-nosim": "metamimo.schemes.dpc_nosim:dpc_nosim",
+        "hybrid-fp": "metamimo.schemes.hybrid_alternating:hybrid_fp",
+        "hybrid-joint": "metamimo.schemes.hybrid_joint:hybrid_joint",
+        "hybrid-lbfgs": "metamimo.schemes.hybrid_alternating:hybrid_lbfgs",
+        "hybrid-pga": "metamimo.schemes.hybrid_alternating:hybrid_pga",
+        "hybrid-sdp": "metamimo.schemes.hybrid_alternating:hybrid_sdp",
         "lp-nosim": "metamimo.schemes.lp_nosim:lp_nosim",
         "sim-dpc": "metamimo.schemes.sim_dpc:sim_dpc",
         "sim-lp": "metamimo.schemes.sim_lp:sim_lp",
         "sim-nolp": "metamimo.schemes.sim_nolp:sim_nolp",
         "sim-nolp-redrf": "metamimo.schemes.sim_nolp:sim_nolp_redrf",
+        "wave-sim": "metamimo.schemes.wave_sim:wave_sim",
     },
 )

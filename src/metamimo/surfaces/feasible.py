@@ -6,7 +6,7 @@ from abc import abstractmethod
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Complex, Float, Inexact, Key
+from jaxtyping import Array, Bool, Complex, Float, Inexact, Int, Key
 
 from metamimo.errors import ConfigError
 
@@ -168,3 +168,94 @@ class Fixed(FeasibleSet):
     def to_real(self, state: Float[Array, "..."]) -> Float[Array, "..."]:
         """Return the argument."""
         return state
+
+
+class PhaseDependentAmplitude(FeasibleSet):
+    """Elements that lose more at some phases: |state| = b(theta), arg(state) = theta.
+
+    Model of a resonant element with one varactor (Abeywickrama et al. 2020, eq. 5):
+    b(theta) = (1 - floor) ((sin(theta - centre) + 1) / 2)^steepness + floor.
+
+    Attributes:
+        floor: amplitude where the element loses most, in (0, 1].
+        steepness: 0 for constant amplitude one.
+        centre: phase half a turn's quarter before the amplitude is largest [rad].
+
+    >>> import jax.numpy as jnp
+    >>> lossy = PhaseDependentAmplitude.of((1,), floor=0.2, steepness=1.6, centre=0.43 * jnp.pi)
+    >>> [round(float(abs(lossy.from_real(jnp.array([t])))[0]), 3) for t in (0.0, 0.93 * jnp.pi)]
+    [0.203, 1.0]
+    """
+
+    shape: tuple[int, ...] = eqx.field(static=True)
+    floor: Float[Array, ""]
+    steepness: Float[Array, ""]
+    centre: Float[Array, ""]
+    smooth: bool = eqx.field(static=True, default=True)
+
+    @classmethod
+    def of(
+        cls, shape: tuple[int, ...], *, floor: float, steepness: float = 1.6, centre: float = 0.43 * math.pi
+    ) -> "PhaseDependentAmplitude":
+        """Make the set; the defaults are those of the source.
+
+        Raises:
+            ConfigError: if the floor does not lie in (0, 1] or the steepness is negative.
+        """
+        if not 0 < floor <= 1:
+            raise ConfigError(f"floor: the least amplitude must lie in (0, 1], got {floor}")
+        if not steepness >= 0:
+            raise ConfigError(f"steepness: must not be negative, got {steepness}")
+        low, steep, turn = (jnp.asarray(value, float) for value in (floor, steepness, centre))
+        return cls(shape=shape, floor=low, steepness=steep, centre=turn)
+
+    @classmethod
+    def example(cls) -> "PhaseDependentAmplitude":
+        """Return a small instance."""
+        return cls.of((2, 3), floor=0.5)
+
+    def random(self, key: Key[Array, ""], batch: tuple[int, ...] = ()) -> Complex[Array, "..."]:
+        """Draw phases uniform on the circle."""
+        return self.from_real(jax.random.uniform(key, batch + self.shape, maxval=2 * math.pi))
+
+    def project(self, x: Complex[Array, "..."]) -> Complex[Array, "..."]:
+        """Return the nearest state: the best of a grid of phases, refined by bisection of the distance's slope."""
+        x = jnp.asarray(x, complex)
+        grid = jnp.arange(_GRID) * (2 * math.pi / _GRID)
+        start = grid[jnp.argmin(jnp.abs(x[..., None] - self.from_real(grid)), -1)]
+        member = self.from_real(jnp.angle(x))
+
+        def slope(theta: Array) -> Array:
+            value, tangent = jax.jvp(self.from_real, (theta,), (jnp.ones_like(theta),))
+            return ((value - x).conj() * tangent).real
+
+        def halve(_: Int[Array, ""], ends: tuple[Array, Array]) -> tuple[Array, Array]:
+            low, high = ends
+            middle = (low + high) / 2
+            rising = slope(middle) > 0
+            return jnp.where(rising, low, middle), jnp.where(rising, middle, high)
+
+        width = 2 * math.pi / _GRID
+        low, high = jax.lax.fori_loop(0, 50, halve, (start - width, start + width))
+        nearest = self.from_real((low + high) / 2)
+        # Members stay as they are, to the last bit that their own phase gives.
+        return jnp.where(jnp.abs(member - x) <= jnp.abs(nearest - x), member, nearest)
+
+    def contains(self, state: Complex[Array, "..."], atol: float = 1e-9) -> Bool[Array, ""]:
+        """Tell whether every entry lies on the curve up to `atol`."""
+        return jnp.all(jnp.abs(state - self.from_real(jnp.angle(state))) <= atol)
+
+    def from_real(self, p: Float[Array, "..."]) -> Complex[Array, "..."]:
+        """Return b(p) exp(j p)."""
+        share = (jnp.sin(p - self.centre) + 1) / 2
+        # The power's slope at zero is not finite for exponents below one; zero itself is harmless there.
+        inside = jnp.where(share > 0, share, 1.0)
+        amplitude = (1 - self.floor) * jnp.where(share > 0, inside**self.steepness, 0.0**self.steepness) + self.floor
+        return jax.lax.complex(amplitude * jnp.cos(p), amplitude * jnp.sin(p))
+
+    def to_real(self, state: Complex[Array, "..."]) -> Float[Array, "..."]:
+        """Return the phase in (-pi, pi]."""
+        return jnp.angle(state)
+
+
+_GRID = 64

@@ -16,6 +16,7 @@ FEASIBLE_SETS = Registry(
     "feasible set",
     {
         "fixed": "metamimo.surfaces.feasible:Fixed",
+        "phase_dependent_amplitude": "metamimo.surfaces.feasible:PhaseDependentAmplitude",
         "quantized_phase": "metamimo.surfaces.feasible:QuantizedPhase",
         "unit_modulus": "metamimo.surfaces.feasible:UnitModulus",
     },

@@ -1,6 +1,6 @@
 """Stacked intelligent metasurface: programmable transmissive layers in front of a small antenna array."""
 
-from typing import Any
+from typing import Any, Literal, get_args
 
 import equinox as eqx
 import jax
@@ -10,7 +10,7 @@ from jaxtyping import Array, Complex, Float, Inexact, Int
 
 from metamimo.conventions import db_to_linear, require_x64
 from metamimo.errors import ConfigError, ShapeError
-from metamimo.geometry.planar import grid_positions
+from metamimo.geometry.planar import grid_positions, line_positions
 from metamimo.linalg import cmatmul, matmul_planes, planes
 from metamimo.physics.diffraction import propagation_matrix
 from metamimo.physics.kernels import Kernel
@@ -18,6 +18,7 @@ from metamimo.physics.patterns import ElementPattern, FieldSample
 from metamimo.surfaces.base import Surface
 from metamimo.surfaces.feasible import FeasibleSet, UnitModulus
 
+AntennaArray = Literal["grid", "line"]
 Hops = tuple[Float[Array, "3 element element"], ...]
 """Planes of each hop, or of the one that serves all."""
 
@@ -118,8 +119,10 @@ class StackedSurface(Surface):
         kernel: Kernel = "sampled",
         insertion_loss_db: float = 0.0,
         max_layers: int | None = None,
+        antenna_array: AntennaArray = "grid",
+        feasible: FeasibleSet | None = None,
     ) -> "StackedSurface":
-        """Make an evenly spaced stack of square-pitch grids in front of a planar antenna array.
+        """Make an evenly spaced stack of square-pitch grids in front of an antenna array.
 
         Args:
             n_layers: layers in use.
@@ -134,12 +137,15 @@ class StackedSurface(Surface):
             kernel: discretisation of the propagation, see `metamimo.physics.diffraction`.
             insertion_loss_db: power loss of every layer [dB], not negative.
             max_layers: layers that the state has room for.
+            antenna_array: antennas on a `grid` that is as square as it can be, or on a `line`.
+            feasible: set of states of shape (max_layers, n_elements); unit modulus by default.
 
         Returns:
             The surface.
 
         Raises:
-            ConfigError: if a length is not positive, a count below 1, the loss negative or the kernel unknown.
+            ConfigError: if a length is not positive, a count below 1, the loss negative, or the kernel or the antenna
+                array unknown.
 
         >>> import jax
         >>> jax.config.update("jax_enable_x64", True)
@@ -165,13 +171,19 @@ class StackedSurface(Surface):
             if not length > 0:
                 raise ConfigError(f"{name}: must be positive, got {length}")
         area = element_spacing**2
-        antennas = grid_positions(n_ports, antenna_spacing)
+        if antenna_array not in get_args(AntennaArray):
+            raise ConfigError(
+                f"antenna_array: must be one of {', '.join(get_args(AntennaArray))}, got {antenna_array!r}"
+            )
+        place = grid_positions if antenna_array == "grid" else line_positions
+        antennas = place(n_ports, antenna_spacing)
         layer = grid_positions(n_elements, element_spacing, feed_distance)
         following = grid_positions(n_elements, element_spacing, feed_distance + layer_spacing)
         transmission = db_to_linear(-insertion_loss_db) ** 0.5
         first = transmission * propagation_matrix(layer, antennas, wavelength, area, kernel)
         hop = transmission * propagation_matrix(following, layer, wavelength, area, kernel)
-        return cls(first, hop[None], pattern.coupling(layer, wavelength), n_layers=n_layers, max_layers=max_layers)
+        coupling = pattern.coupling(layer, wavelength)
+        return cls(first, hop[None], coupling, n_layers=n_layers, max_layers=max_layers, feasible=feasible)
 
     @classmethod
     def example(cls) -> "StackedSurface":

@@ -18,7 +18,7 @@ from metamimo.experiments.statistics import TooFewTrials
 from metamimo.experiments.study import Panel, Study, Variable
 from metamimo.experiments.tasks import Task
 from metamimo.figures.curves import MARKERS, STYLE
-from metamimo.papers.sim_broadcast_ee.claims.checks import EE
+from metamimo.papers.checks import EE
 from metamimo.papers.sim_broadcast_ee.fair_claims import (
     BARE,
     DIGITAL,

@@ -7,7 +7,7 @@ import numpy as np
 
 from metamimo.experiments.claims import Claim, Verdict
 from metamimo.experiments.statistics import RESAMPLES, Estimate, TooFewTrials
-from metamimo.papers.sim_broadcast_ee.claims.checks import (
+from metamimo.papers.checks import (
     EE,
     Check,
     Quantities,

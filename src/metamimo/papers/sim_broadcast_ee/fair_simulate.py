@@ -199,7 +199,7 @@ def _program(scheme: str, options: tuple[tuple[str, Any], ...], users: int, rx: 
     def chunk(sender: Transmitter, numbers: Numbers, seed: Int[Array, ""], trials: Int[Array, " trial"]) -> dict:
         def one(trial: Int[Array, ""]) -> dict[str, Array]:
             key = trial_key(seed, trial)
-            world = draw_problem(sender.aperture, numbers, users, rx, key)
+            world = draw_problem(sender.aperture, numbers, key, users, rx)
             link = Link.broadcast(
                 sender.surface,
                 world.link.channel[0, 0][..., sender.elements],

@@ -14,8 +14,9 @@ from metamimo.batching import map_realisations
 from metamimo.errors import ConfigError
 from metamimo.experiments.config import Experiment, Scalar, scenario_at
 from metamimo.experiments.tasks import Task
+from metamimo.papers.chunks import measured
 from metamimo.papers.sim_broadcast_ee.quantised import CONTINUOUS, QuantisedBroadcast
-from metamimo.papers.sim_broadcast_ee.simulate import Numbers, deepest_stack, draw_problem, measured, physical, stack
+from metamimo.papers.sim_broadcast_ee.simulate import Numbers, deepest_stack, draw_problem, physical, stack
 from metamimo.precoders.dirty_paper import DirtyPaperCoding
 from metamimo.precoders.linear import LinearPrecoding
 from metamimo.precoders.transmission import Transmission
@@ -77,7 +78,7 @@ def _continuous_program(scheme: str, stop: Options, users: int, rx: int) -> Call
     def chunk(surface: StackedSurface, numbers: Numbers, seed: Int[Array, ""], trials: Int[Array, " trial"]) -> Found:
         def one(trial: Int[Array, ""]) -> Found:
             key = trial_key(seed, trial)
-            problem = draw_problem(surface, numbers, users, rx, key)
+            problem = draw_problem(surface, numbers, key, users, rx)
             found = _design(_digital("sim-lp", problem), problem, starting_state(problem, key, None), how)
             if scheme == "sim-lp":
                 return found
@@ -101,7 +102,7 @@ def _discrete(scheme: str, reading: Any, bits: int, users: int, rx: int) -> Call
     ) -> dict:
         def one(item: tuple[Int[Array, ""], Found]) -> dict[str, Array]:
             trial, found = item
-            problem = draw_problem(surface, numbers, users, rx, trial_key(seed, trial))
+            problem = draw_problem(surface, numbers, trial_key(seed, trial), users, rx)
             return measured(problem, _solution(problem, found))
 
         def _solution(problem: Problem, found: Found) -> Solution:

@@ -1,32 +1,23 @@
 """One task of an experiment: draw the channels of some trials, design on each, and score; the room where JAX starts."""
 
 import functools
-import time
-from collections.abc import Callable
-from typing import Any
 
 import equinox as eqx
-import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Inexact, Int
+from jaxtyping import Array, Float, Inexact
 
-from metamimo.batching import map_realisations
 from metamimo.channels.rayleigh import correlated_rayleigh, path_gain
 from metamimo.conventions import SPEED_OF_LIGHT, dbm_to_watt
 from metamimo.experiments.config import Experiment, scenario_at
 from metamimo.experiments.tasks import Task
 from metamimo.geometry.planar import grid_positions
 from metamimo.geometry.users import annulus_distances
-from metamimo.metrics.evaluate import evaluate
-from metamimo.metrics.physics import energy_gain
-from metamimo.metrics.power import emitted_power
+from metamimo.papers.chunks import design_program, run_chunk
 from metamimo.papers.sim_broadcast_ee.scenario import SimBroadcast
 from metamimo.physics.patterns import Isotropic, psd_root
-from metamimo.problem import Consumption, Limit, Link, Problem, Solution
-from metamimo.randomness import purpose_key, trial_key
-from metamimo.schemes.multistart import best_of_starts
-from metamimo.schemes.registry import SCHEMES
+from metamimo.problem import Consumption, Limit, Link, Problem
+from metamimo.randomness import purpose_key
 from metamimo.surfaces.base import Surface
 from metamimo.surfaces.digital import FullyDigital
 from metamimo.surfaces.stacked import StackedSurface
@@ -70,7 +61,7 @@ def compute(experiment: Experiment, task: Task, checkpoints: tuple[int, ...] = (
         checkpoints: iterations at which the history is kept; none leaves the history out.
 
     Returns:
-        One array a variable of `figures.VARIABLES`.
+        One array a variable of `metamimo.papers.quantities`.
     """
     scenario = scenario_at(experiment, task.index)
     assert isinstance(scenario, SimBroadcast)
@@ -78,19 +69,9 @@ def compute(experiment: Experiment, task: Task, checkpoints: tuple[int, ...] = (
     surface = (
         bare_array(scenario) if choice.scheme in BARE_ARRAY else stack(scenario, deepest_stack(experiment, scenario))
     )
-    # The last chunk is padded, so that one program serves all chunks.
-    numbers = np.minimum(task.first + np.arange(task.chunk), task.first + task.count - 1)
-    program = _program(
-        choice.scheme, tuple(sorted(choice.options.items())), scenario.n_users, scenario.n_rx, checkpoints
-    )
-    began = time.perf_counter()
-    out = jax.device_get(program(surface, physical(scenario, surface), experiment.seed, jnp.asarray(numbers)))
-    seconds = (time.perf_counter() - began) / task.chunk
-    results = {name: np.asarray(values)[: task.count] for name, values in out.items()}
+    program = design_program(choice, draw_problem, (scenario.n_users, scenario.n_rx), checkpoints)
     users = max(_scenario(experiment, index).n_users for index in experiment.grid())
-    padding = ((0, 0), (0, users - scenario.n_users))
-    results["rate"] = np.pad(results["rate"], padding, constant_values=np.nan)
-    return results | {"seconds": np.full(task.count, seconds)}
+    return run_chunk(program, surface, physical(scenario, surface), experiment.seed, task, users)
 
 
 def stack(scenario: SimBroadcast, max_layers: int) -> StackedSurface:
@@ -132,15 +113,15 @@ def physical(scenario: SimBroadcast, surface: Surface) -> Numbers:
     )
 
 
-def draw_problem(surface: Surface, numbers: Numbers, users: int, rx: int, key: Array) -> Problem:
+def draw_problem(surface: Surface, numbers: Numbers, key: Array, users: int, rx: int) -> Problem:
     """Draw one realisation: users in the annulus, correlated Rayleigh fading, perfect channel knowledge.
 
     Args:
         surface: the transmitter.
         numbers: traced numbers of the scenario.
+        key: key of the trial.
         users: users.
         rx: antennas of each user.
-        key: key of the trial.
 
     Returns:
         The problem of maximising energy efficiency (eqs. 11 and 12).
@@ -197,53 +178,3 @@ def _stack(
         kernel=kernel,  # type: ignore[arg-type]
         insertion_loss_db=insertion_loss_db,
     )
-
-
-def measured(problem: Problem, solution: Solution) -> dict[str, Array]:
-    """Score a design on the true link and return one number a variable of `figures.VARIABLES`, but the wall time."""
-    scored = evaluate(problem, solution.design)
-    return {
-        "energy_efficiency": scored.energy_efficiency * 1e-6,
-        "sum_rate": scored.sum_rate,
-        "rate": scored.rates,
-        "accepted": scored.ledger.accepted.sum(),
-        "radiated": scored.ledger.radiated.sum(),
-        "captured": emitted_power(problem.link, solution.design).sum(),
-        "consumed": scored.ledger.consumed,
-        "energy_gain": energy_gain(problem, solution.design).max(),
-        "served": scored.served,
-        "status": solution.status,
-        "iterations": solution.iterations,
-        "line_search_trials": solution.trials,
-        "start_spread": (solution.start_values.max() - solution.start_values.min()) * 1e-6,
-        "upper_bound": solution.upper_bound * 1e-6,
-    }
-
-
-def _histories(solution: Solution, checkpoints: tuple[int, ...]) -> dict[str, Array]:
-    """Return the history at the checkpoints and its largest relative fall."""
-    history = solution.history
-    return {
-        "history": history[jnp.minimum(jnp.asarray(checkpoints), history.size - 1)] * 1e-6,
-        "largest_fall": jnp.maximum(1 - history[1:] / history[:-1], 0).max(),
-    }
-
-
-@functools.cache
-def _program(
-    scheme: str, options: tuple[tuple[str, Any], ...], users: int, rx: int, checkpoints: tuple[int, ...]
-) -> Callable[..., dict[str, Array]]:
-    """Return the program of one scheme over a chunk of trials; JAX compiles it once a shape."""
-    function = SCHEMES.get(scheme)
-
-    def chunk(surface: Surface, numbers: Numbers, seed: Int[Array, ""], trials: Int[Array, " trial"]) -> dict:
-        def one(trial: Int[Array, ""]) -> dict[str, Array]:
-            key = trial_key(seed, trial)
-            problem = draw_problem(surface, numbers, users, rx, key)
-            solution = best_of_starts(function, problem, key=key, **dict(options))
-            histories = _histories(solution, checkpoints) if checkpoints else {}
-            return histories | measured(problem, solution)
-
-        return map_realisations(one, trials)
-
-    return jax.jit(chunk)

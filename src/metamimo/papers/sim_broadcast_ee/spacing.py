@@ -12,7 +12,7 @@ from metamimo.experiments.claims import Claim
 from metamimo.experiments.config import Axis
 from metamimo.experiments.study import Panel, Study
 from metamimo.figures.curves import draw
-from metamimo.papers.sim_broadcast_ee.claims.checks import (
+from metamimo.papers.checks import (
     EE,
     Quantities,
     Samples,

@@ -3,7 +3,7 @@
 import itertools
 
 from metamimo.experiments.claims import Claim
-from metamimo.papers.sim_broadcast_ee.claims.checks import (
+from metamimo.papers.checks import (
     Grid,
     Number,
     Pairs,

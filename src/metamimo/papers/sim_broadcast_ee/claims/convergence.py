@@ -1,11 +1,8 @@
 """Claims on Fig. 2: energy efficiency against outer iterations of Algorithms 2 and 4."""
 
 from metamimo.experiments.claims import Claim
-from metamimo.papers.sim_broadcast_ee.claims.checks import (
-    DPC,
+from metamimo.papers.checks import (
     EE,
-    LP,
-    PROPOSED,
     Grid,
     all_positive,
     all_within,
@@ -15,6 +12,7 @@ from metamimo.papers.sim_broadcast_ee.claims.checks import (
     ratios,
     rises,
 )
+from metamimo.papers.sim_broadcast_ee.claims.labels import DPC, LP, PROPOSED
 
 ROUNDING = 1e-12
 """A relative fall that double precision explains."""

@@ -4,15 +4,7 @@ import itertools
 from collections.abc import Iterable
 
 from metamimo.experiments.claims import Claim
-from metamimo.papers.sim_broadcast_ee.claims.checks import (
-    BARE,
-    DPC,
-    LP,
-    NOLP,
-    PROPOSED,
-    REDRF,
-    SIM,
-    UNPRECODED,
+from metamimo.papers.checks import (
     Grid,
     Number,
     Quantities,
@@ -26,6 +18,7 @@ from metamimo.papers.sim_broadcast_ee.claims.checks import (
     times,
     widening,
 )
+from metamimo.papers.sim_broadcast_ee.claims.labels import BARE, DPC, LP, NOLP, PROPOSED, REDRF, SIM, UNPRECODED
 
 AXIS = "n_elements"
 

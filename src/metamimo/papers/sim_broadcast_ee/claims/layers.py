@@ -1,14 +1,7 @@
 """Claims on Fig. 4: energy efficiency and sum rate against layers, with the meta-elements in all kept."""
 
 from metamimo.experiments.claims import Claim
-from metamimo.papers.sim_broadcast_ee.claims.checks import (
-    BARE,
-    DPC,
-    LP,
-    NOLP,
-    PROPOSED,
-    REDRF,
-    UNPRECODED,
+from metamimo.papers.checks import (
     Grid,
     above,
     all_positive,
@@ -16,6 +9,7 @@ from metamimo.papers.sim_broadcast_ee.claims.checks import (
     peaks,
     ratios,
 )
+from metamimo.papers.sim_broadcast_ee.claims.labels import BARE, DPC, LP, NOLP, PROPOSED, REDRF, UNPRECODED
 
 AXIS = "n_layers"
 RATE = "sum_rate"

@@ -1,15 +1,7 @@
 """Claims on Fig. 6: energy efficiency against the power limit."""
 
 from metamimo.experiments.claims import Claim
-from metamimo.papers.sim_broadcast_ee.claims.checks import (
-    BARE,
-    BENCHMARKS,
-    DPC,
-    LP,
-    NOLP,
-    PROPOSED,
-    REDRF,
-    SIM,
+from metamimo.papers.checks import (
     Grid,
     above,
     all_positive,
@@ -18,6 +10,7 @@ from metamimo.papers.sim_broadcast_ee.claims.checks import (
     rises,
     widening,
 )
+from metamimo.papers.sim_broadcast_ee.claims.labels import BARE, BENCHMARKS, DPC, LP, NOLP, PROPOSED, REDRF, SIM
 
 AXIS = "power_dbm"
 

@@ -3,14 +3,7 @@
 import itertools
 
 from metamimo.experiments.claims import Claim
-from metamimo.papers.sim_broadcast_ee.claims.checks import (
-    BARE,
-    BENCHMARKS,
-    DPC,
-    LP,
-    NOLP,
-    PROPOSED,
-    REDRF,
+from metamimo.papers.checks import (
     Grid,
     Number,
     Quantities,
@@ -25,6 +18,7 @@ from metamimo.papers.sim_broadcast_ee.claims.checks import (
     rises,
     times,
 )
+from metamimo.papers.sim_broadcast_ee.claims.labels import BARE, BENCHMARKS, DPC, LP, NOLP, PROPOSED, REDRF
 
 AXIS = "n_users"
 FEW = 2

@@ -20,11 +20,6 @@ Quantities = dict[str, Samples]
 Pairs = dict[str, tuple[Samples, Samples]]
 
 EE = "energy_efficiency"
-DPC, LP, REDRF, NOLP, BARE = "SIM-DPC", "SIM-LP", "SIM-NoLP-RedRF", "SIM-NoLP", "LP-NoSIM"
-PROPOSED = (DPC, LP)
-UNPRECODED = (NOLP, REDRF)
-SIM = (*PROPOSED, *UNPRECODED)
-BENCHMARKS = (REDRF, NOLP, BARE)
 _NO_POINTS = "the grid of this run has too few points for this claim"
 
 

@@ -1,0 +1,108 @@
+"""One chunk of trials as one compiled program: draw, design, score; shared by the papers."""
+
+import functools
+import time
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Int
+
+from metamimo.batching import map_realisations
+from metamimo.experiments.config import SchemeChoice
+from metamimo.experiments.tasks import Task
+from metamimo.metrics.evaluate import evaluate
+from metamimo.metrics.physics import energy_gain
+from metamimo.metrics.power import emitted_power
+from metamimo.problem import Problem, Solution
+from metamimo.randomness import trial_key
+from metamimo.schemes.multistart import best_of_starts
+from metamimo.schemes.registry import SCHEMES
+from metamimo.surfaces.base import Surface
+
+Draw = Callable[..., Problem]
+"""(surface, numbers, key of the trial, *sizes) -> problem; numbers are traced, sizes are shapes."""
+Program = Callable[..., dict[str, Array]]
+
+
+def design_program(
+    choice: SchemeChoice, draw: Draw, sizes: tuple[Any, ...], checkpoints: tuple[int, ...] = ()
+) -> Program:
+    """Return the program of one scheme over a chunk of trials; JAX compiles it once a shape.
+
+    Args:
+        choice: scheme and its options.
+        draw: draws the problem of one trial.
+        sizes: last arguments of `draw`.
+        checkpoints: iterations at which the history is kept; none leaves the history out.
+
+    Returns:
+        (surface, numbers, seed, trials) -> one array a quantity, trials first.
+    """
+    return _program(choice.scheme, tuple(sorted(choice.options.items())), draw, sizes, checkpoints)
+
+
+def run_chunk(
+    program: Program, surface: Surface, numbers: Any, seed: int, task: Task, users: int
+) -> dict[str, np.ndarray]:
+    """Run a program on the trials of a task; the rates are padded to the largest number of users of the grid."""
+    # The last chunk is padded, so that one program serves all chunks.
+    trials = np.minimum(task.first + np.arange(task.chunk), task.first + task.count - 1)
+    began = time.perf_counter()
+    out = jax.device_get(program(surface, numbers, seed, jnp.asarray(trials)))
+    seconds = (time.perf_counter() - began) / task.chunk
+    results = {name: np.asarray(values)[: task.count] for name, values in out.items()}
+    padding = ((0, 0), (0, users - results["rate"].shape[1]))
+    results["rate"] = np.pad(results["rate"], padding, constant_values=np.nan)
+    return results | {"seconds": np.full(task.count, seconds)}
+
+
+def measured(problem: Problem, solution: Solution) -> dict[str, Array]:
+    """Score a design on the true link and return one number a stored quantity, but the wall time."""
+    scored = evaluate(problem, solution.design)
+    return {
+        "energy_efficiency": scored.energy_efficiency * 1e-6,
+        "sum_rate": scored.sum_rate,
+        "rate": scored.rates,
+        "accepted": scored.ledger.accepted.sum(),
+        "radiated": scored.ledger.radiated.sum(),
+        "captured": emitted_power(problem.link, solution.design).sum(),
+        "consumed": scored.ledger.consumed,
+        "energy_gain": energy_gain(problem, solution.design).max(),
+        "served": scored.served,
+        "status": solution.status,
+        "iterations": solution.iterations,
+        "line_search_trials": solution.trials,
+        "start_spread": (solution.start_values.max() - solution.start_values.min()) * 1e-6,
+        "upper_bound": solution.upper_bound * 1e-6,
+    }
+
+
+def _histories(solution: Solution, checkpoints: tuple[int, ...]) -> dict[str, Array]:
+    """Return the history at the checkpoints and its largest relative fall."""
+    history = solution.history
+    return {
+        "history": history[jnp.minimum(jnp.asarray(checkpoints), history.size - 1)] * 1e-6,
+        "largest_fall": jnp.maximum(1 - history[1:] / history[:-1], 0).max(),
+    }
+
+
+@functools.cache
+def _program(
+    scheme: str, options: tuple[tuple[str, Any], ...], draw: Draw, sizes: tuple[Any, ...], checkpoints: tuple[int, ...]
+) -> Program:
+    function = SCHEMES.get(scheme)
+
+    def chunk(surface: Surface, numbers: Any, seed: Int[Array, ""], trials: Int[Array, " trial"]) -> dict:
+        def one(trial: Int[Array, ""]) -> dict[str, Array]:
+            key = trial_key(seed, trial)
+            problem = draw(surface, numbers, key, *sizes)
+            solution = best_of_starts(function, problem, key=key, **dict(options))
+            histories = _histories(solution, checkpoints) if checkpoints else {}
+            return histories | measured(problem, solution)
+
+        return map_realisations(one, trials)
+
+    return jax.jit(chunk)

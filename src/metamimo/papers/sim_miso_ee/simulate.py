@@ -1,0 +1,208 @@
+"""One task of an experiment: draw the channels of some trials, design on each, and score; the room where JAX starts."""
+
+import functools
+
+import equinox as eqx
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, Inexact
+
+from metamimo.channels.rayleigh import correlated_rayleigh, path_gain
+from metamimo.conventions import NAT_TO_BIT, dbm_to_watt
+from metamimo.experiments.config import Experiment, SchemeChoice, scenario_at
+from metamimo.experiments.tasks import Task
+from metamimo.geometry.planar import line_positions
+from metamimo.geometry.users import disc_distances
+from metamimo.papers.chunks import design_program, run_chunk
+from metamimo.papers.sim_miso_ee.scenario import SimMiso
+from metamimo.physics.kernels import Kernel
+from metamimo.physics.patterns import Isotropic, psd_root
+from metamimo.problem import Consumption, Limit, Link, Objective, Problem
+from metamimo.randomness import purpose_key
+from metamimo.surfaces.base import Surface
+from metamimo.surfaces.digital import FullyDigital
+from metamimo.surfaces.feasible import FeasibleSet, PhaseDependentAmplitude, UnitModulus
+from metamimo.surfaces.stacked import StackedSurface
+
+LIGHT = 3e8
+"""Speed of light of the field's public code [m/s]."""
+
+
+class Numbers(eqx.Module):
+    """What may change without another compilation.
+
+    Attributes:
+        root: root of the correlation matrix of the transmitting elements.
+        consumption: power model.
+        power, port_power: limits of the accepted power, in all and of a port [W].
+        noise, evm: noise power [W], error vector magnitude.
+        bandwidth, carrier: [Hz].
+        distance, radius, height: where the users are [m].
+        path_loss_exponent: exponent of the path loss.
+        min_rate: least rate of every user [nat per channel use].
+    """
+
+    root: Inexact[Array, "element element"]
+    consumption: Consumption
+    power: Float[Array, ""]
+    port_power: Float[Array, ""]
+    noise: Float[Array, ""]
+    evm: Float[Array, ""]
+    bandwidth: Float[Array, ""]
+    carrier: Float[Array, ""]
+    distance: Float[Array, ""]
+    radius: Float[Array, ""]
+    height: Float[Array, ""]
+    path_loss_exponent: Float[Array, ""]
+    min_rate: Float[Array, ""]
+
+
+def compute(experiment: Experiment, task: Task, checkpoints: tuple[int, ...] = ()) -> dict[str, np.ndarray]:
+    """Return the results of one task, with a leading axis of `task.count` trials.
+
+    Args:
+        experiment: the experiment, whose scenario is a `SimMiso`. A scheme option `bare` takes the surface away.
+        task: scheme, grid point and trials.
+        checkpoints: rounds at which the history is kept; none leaves the history out.
+
+    Returns:
+        One array a variable of `metamimo.papers.quantities`.
+    """
+    scenario = _scenario(experiment, task.index)
+    choice = experiment.schemes[task.scheme]
+    bare = bool(choice.options.get("bare", False))
+    surface = bare_array(scenario) if bare else stack(scenario, deepest_stack(experiment, scenario))
+    options = {name: value for name, value in choice.options.items() if name != "bare"}
+    plain = SchemeChoice(label=choice.label, scheme=choice.scheme, options=options)
+    program = design_program(plain, draw_problem, (scenario.n_users, scenario.objective), checkpoints)
+    users = max(_scenario(experiment, index).n_users for index in experiment.grid())
+    return run_chunk(program, surface, physical(scenario, surface), experiment.seed, task, users)
+
+
+def stack(scenario: SimMiso, max_layers: int) -> StackedSurface:
+    """Return the stacked metasurface of a scenario, with room for a deeper one."""
+    wavelength = LIGHT / scenario.carrier
+    return _stack(
+        scenario.n_layers,
+        max_layers,
+        scenario.n_elements,
+        scenario.n_ports,
+        wavelength,
+        *(wavelength * x for x in (scenario.element_spacing, scenario.antenna_spacing, scenario.spacing)),
+        wavelength * scenario.feeding,
+        scenario.kernel,
+        scenario.insertion_loss_db,
+        scenario.amplitude_floor,
+    )
+
+
+def bare_array(scenario: SimMiso) -> FullyDigital:
+    """Return the line of antennas without metasurface (No-SIM); uncoupled ports, as the paper has it."""
+    wavelength = LIGHT / scenario.carrier
+    antennas = line_positions(scenario.n_ports, scenario.antenna_spacing * wavelength)
+    return FullyDigital.build(Isotropic().coupling(antennas, wavelength), matched=False)
+
+
+def physical(scenario: SimMiso, surface: Surface) -> Numbers:
+    """Return the traced numbers of a scenario; a bare array has no controller to feed."""
+    control = 0.0 if isinstance(surface, FullyDigital) else scenario.control_power
+    return Numbers(
+        root=jnp.asarray(psd_root(np.asarray(surface.coupling[0]))),
+        consumption=Consumption.of(
+            per_chain=scenario.chain_power,
+            static=scenario.static_power,
+            per_element=scenario.element_power,
+            control=control,
+            per_user=scenario.user_power,
+            amplifier_efficiency=scenario.amplifier_efficiency,
+        ),
+        power=jnp.asarray(dbm_to_watt(scenario.power_dbm)),
+        port_power=jnp.asarray(dbm_to_watt(scenario.port_power_dbm)),
+        noise=jnp.asarray(dbm_to_watt(scenario.noise_dbm)),
+        evm=jnp.asarray(scenario.evm),
+        bandwidth=jnp.asarray(scenario.bandwidth),
+        carrier=jnp.asarray(scenario.carrier),
+        distance=jnp.asarray(scenario.distance),
+        radius=jnp.asarray(scenario.radius),
+        height=jnp.asarray(scenario.station_height - scenario.user_height),
+        path_loss_exponent=jnp.asarray(scenario.path_loss_exponent),
+        min_rate=jnp.asarray(scenario.min_rate / NAT_TO_BIT),
+    )
+
+
+def draw_problem(surface: Surface, numbers: Numbers, key: Array, users: int, objective: Objective) -> Problem:
+    """Draw one realisation: users in the disc, correlated Rayleigh fading, perfect channel knowledge.
+
+    Args:
+        surface: the transmitter.
+        numbers: traced numbers of the scenario.
+        key: key of the trial.
+        users: users, with one antenna each.
+        objective: what is maximised.
+
+    Returns:
+        Problem (16).
+    """
+    distance = disc_distances(purpose_key(key, "users"), users, numbers.distance, numbers.radius, numbers.height)
+    gain = path_gain(distance, LIGHT / numbers.carrier, numbers.path_loss_exponent)
+    channel = correlated_rayleigh(purpose_key(key, "fading"), gain, 1, numbers.root)
+    link = Link.broadcast(
+        surface,
+        channel,
+        noise_power=numbers.noise,
+        bandwidth=numbers.bandwidth,
+        frequency=numbers.carrier,
+        evm=numbers.evm,
+    )
+    limits = (Limit(numbers.power[None]), Limit(jnp.full((1, surface.n_ports), numbers.port_power)))
+    rates = jnp.full(users, numbers.min_rate)
+    return Problem(link=link, limits=limits, consumption=numbers.consumption, min_rate=rates, objective=objective)
+
+
+def deepest_stack(experiment: Experiment, scenario: SimMiso) -> int:
+    """Return the most layers that the grid has at this number of elements: one program serves them all."""
+    grid = (_scenario(experiment, index) for index in experiment.grid())
+    return max(point.n_layers for point in grid if point.n_elements == scenario.n_elements)
+
+
+def _scenario(experiment: Experiment, index: tuple[int, ...]) -> SimMiso:
+    scenario = scenario_at(experiment, index)
+    assert isinstance(scenario, SimMiso)
+    return scenario
+
+
+@functools.lru_cache(maxsize=16)
+def _stack(
+    n_layers: int,
+    max_layers: int,
+    n_elements: int,
+    n_ports: int,
+    wavelength: float,
+    element_spacing: float,
+    antenna_spacing: float,
+    layer_spacing: float,
+    feed_distance: float,
+    kernel: Kernel,
+    insertion_loss_db: float,
+    amplitude_floor: float,
+) -> StackedSurface:
+    shape = (max_layers, n_elements)
+    feasible: FeasibleSet = UnitModulus(shape=shape)
+    if amplitude_floor < 1:
+        feasible = PhaseDependentAmplitude.of(shape, floor=amplitude_floor)
+    return StackedSurface.build(
+        n_layers=n_layers,
+        max_layers=max_layers,
+        n_elements=n_elements,
+        n_ports=n_ports,
+        wavelength=wavelength,
+        element_spacing=element_spacing,
+        antenna_spacing=antenna_spacing,
+        layer_spacing=layer_spacing,
+        feed_distance=feed_distance,
+        pattern=Isotropic(),
+        kernel=kernel,
+        insertion_loss_db=insertion_loss_db,
+        antenna_array="line",
+        feasible=feasible,
+    )

@@ -1,0 +1,112 @@
+"""Alternating optimisation of precoder and phases: algorithm AO of arXiv 2504.15737, with any step for either."""
+
+from collections.abc import Callable
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Int
+
+from metamimo.linalg import squared_norm
+from metamimo.metrics.rates import linear_user_rates
+from metamimo.problem import Problem, Status
+from metamimo.schemes.constrained import SLACK, Channel, Precoder, State, active_channel
+
+Digital = Callable[[Channel, Precoder], Precoder]
+Phases = Callable[[State, Precoder], tuple[State, Int[Array, ""]]]
+
+
+class Alternated(eqx.Module):
+    """End of the alternation.
+
+    Attributes:
+        state: state of the surface.
+        precoder: F [sqrt(W)].
+        value: objective: nat per channel use and watt of (fixed + |F|^2), or nat per channel use.
+        shortfall: largest missing rate [nat].
+        history: value after every round, the last one repeated.
+        rounds: rounds done.
+        steps: iterations of all phase steps.
+        status: a `Status`.
+    """
+
+    state: State
+    precoder: Precoder
+    value: Float[Array, ""]
+    shortfall: Float[Array, ""]
+    history: Float[Array, " round"]
+    rounds: Int[Array, ""]
+    steps: Int[Array, ""]
+    status: Int[Array, ""]
+
+
+def value_and_shortfall(
+    problem: Problem, state: State, precoder: Precoder, fixed: Float[Array, ""]
+) -> tuple[Float[Array, ""], Float[Array, ""]]:
+    """Return objective and largest missing rate [nat] of a design."""
+    h = active_channel(problem, state, problem.link.ports[0])
+    rate = linear_user_rates(h, precoder, problem.link.evm)
+    value = (problem.link.weights * rate).sum()
+    if problem.objective == "energy_efficiency":
+        value = value / (fixed + squared_norm(precoder))
+    return value, jnp.maximum(problem.min_rate - rate, 0).max()
+
+
+def alternate(
+    problem: Problem,
+    digital: Digital,
+    phases: Phases,
+    state: State,
+    precoder: Precoder,
+    fixed: Float[Array, ""],
+    *,
+    tolerance: float,
+    max_rounds: int,
+) -> Alternated:
+    """Take turns until a round gains little; a step that lowers the objective at reached rates is refused.
+
+    Before all rates are reached the objective may fall.
+
+    Args:
+        problem: the problem.
+        digital: step of the precoder at a fixed effective channel over unit noise.
+        phases: step of the state at a fixed precoder.
+        state: first state.
+        precoder: first precoder.
+        fixed: consumed power that does not depend on the precoder, times the amplifier efficiency [W].
+        tolerance: relative gain of a round below which the alternation has converged.
+        max_rounds: limit of rounds.
+    """
+
+    def judged(old: tuple, state: State, precoder: Precoder) -> tuple:
+        value, shortfall = value_and_shortfall(problem, state, precoder, fixed)
+        new = (state, precoder, value, shortfall)
+        reached, was = shortfall <= SLACK, old[3] <= SLACK
+        better = jnp.where(was, reached & (value >= old[2]), reached | (shortfall <= old[3]))
+        return jax.tree.map(lambda a, b: jnp.where(better, a, b), new, old)
+
+    def round_of(carry: tuple) -> tuple:
+        here, history, i, steps, _ = carry
+        before, was = here[2], here[3] <= SLACK
+        h = active_channel(problem, here[0], problem.link.ports[0])
+        here = judged(here, here[0], digital(h, here[1]))
+        state, done = phases(here[0], here[1])
+        here = judged(here, state, here[1])
+        i = i + 1
+        flat = was & (here[2] - before <= tolerance * here[2])
+        return here, history.at[i].set(here[2]), i, steps + done, flat
+
+    def going(carry: tuple) -> Array:
+        here, _, i, _, flat = carry
+        return ~flat & (i < max_rounds) & jnp.isfinite(here[2])
+
+    first = (state, precoder, *value_and_shortfall(problem, state, precoder, fixed))
+    history, zero = jnp.full(max_rounds + 1, first[2]), jnp.asarray(0)
+    here, history, i, steps, flat = jax.lax.while_loop(
+        going, round_of, (first, history, zero, zero, jnp.asarray(False))
+    )
+    history = jnp.where(jnp.arange(max_rounds + 1) > i, here[2], history)
+    status = jnp.where(flat, Status.CONVERGED, Status.ITERATION_LIMIT)
+    status = jnp.where(here[3] > SLACK, Status.INFEASIBLE, status)
+    status = jnp.where(jnp.isfinite(here[2]), status, Status.NOT_FINITE)
+    return Alternated(*here, history, i, steps, status)

@@ -1,0 +1,164 @@
+"""The SIM MISO paper: its model against its own numbers, its figures as studies, one task end to end."""
+
+import math
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from metamimo.errors import ConfigError
+from metamimo.experiments.config import scenario_at
+from metamimo.experiments.tasks import Task, all_tasks, program_of
+from metamimo.metrics.effective import effective_channel
+from metamimo.metrics.evaluate import evaluate
+from metamimo.papers import registry
+from metamimo.papers.quantities import VARIABLES
+from metamimo.papers.sim_miso_ee import simulate
+from metamimo.papers.sim_miso_ee.scenario import SimMiso
+from metamimo.problem import Design
+from metamimo.randomness import trial_key
+
+PAPER = SimMiso()
+FIGURES = registry.names("sim-miso-ee/all")
+WAVELENGTH = simulate.LIGHT / PAPER.carrier
+
+
+def stack(**changes):
+    scenario = PAPER.replace(**changes)
+    return simulate.stack(scenario, scenario.n_layers)
+
+
+def drawn(scenario=PAPER, trial=0):
+    surface = simulate.stack(scenario, scenario.n_layers)
+    key = trial_key(7, trial)
+    numbers = simulate.physical(scenario, surface)
+    return simulate.draw_problem(surface, numbers, key, scenario.n_users, scenario.objective)
+
+
+@pytest.mark.parametrize(("layers", "norm"), [(1, 0.959), (2, 0.999), (3, 1.000), (5, 1.000), (10, 1.017)])
+def test_norms_of_the_hops_are_those_of_the_spec(layers, norm):
+    """Acceptance check (b): quasi-passive hops at the paper's thickness."""
+    hop = np.asarray(stack(n_layers=layers).hops[0])
+    np.testing.assert_allclose(hop, hop.T, atol=1e-15)
+    assert np.linalg.norm(hop, 2) == pytest.approx(norm, abs=1e-3)
+
+
+def test_entries_of_the_first_hop_are_the_conjugate_of_equation_1():
+    surface, d = stack(n_layers=5), WAVELENGTH
+    x = (np.arange(6) - 2.5) * WAVELENGTH / 2
+    y, row = np.divmod(np.arange(36), 6)
+    atoms = np.column_stack([(row - 2.5) * WAVELENGTH / 2, (y - 2.5) * WAVELENGTH / 2])
+    r = np.sqrt((atoms[:, :1] - x) ** 2 + atoms[:, 1:] ** 2 + d**2)
+    area = WAVELENGTH**2 / 4
+    w = area * d / r**2 * (1 / (2 * math.pi * r) - 1j / WAVELENGTH) * np.exp(2j * math.pi * r / WAVELENGTH)
+    np.testing.assert_allclose(np.asarray(surface.first), w.conj(), rtol=1e-10)
+
+
+def test_captured_power_grows_with_the_layers_and_stays_below_the_whole_plane():
+    captured = []
+    for layers in (1, 2, 3, 5, 10):
+        first = np.asarray(stack(n_layers=layers).first)
+        captured.append((np.abs(first) ** 2).sum(0).max())  # of a central antenna
+        d = 5 * WAVELENGTH / layers
+        assert captured[-1] < math.pi / 4 + WAVELENGTH**2 / (32 * math.pi * d**2)
+    assert (np.diff(captured) > 0).all()
+    assert captured[-1] == pytest.approx(0.757, abs=0.01)
+
+
+def test_spacings_are_knobs_of_their_own():
+    far = stack(layer_spacing=1.0, feed_distance=2.0)
+    near = stack(layer_spacing=1.0, feed_distance=1.0)
+    np.testing.assert_allclose(far.hops, near.hops, rtol=1e-12)
+    assert np.abs(np.asarray(far.first - near.first)).max() > 0.01
+    assert PAPER.replace(n_layers=5).spacing == 1.0
+    assert PAPER.replace(n_layers=5, layer_spacing=0.5).feeding == 0.5
+
+
+def test_common_phases_of_a_layer_or_a_stream_change_nothing():
+    p = drawn()
+    state = p.link.surfaces[0].feasible.random(jax.random.key(1))
+    f = 0.1 * jax.random.normal(jax.random.key(2), (1, 1, 4, 6, 1), dtype=complex)
+    value = evaluate(p, Design((state[None],), f)).energy_efficiency
+    turned = state.at[1].multiply(jnp.exp(0.7j))
+    streams = f * jnp.exp(1j * jnp.arange(4.0))[None, None, :, None, None]
+    for design in (Design((turned[None],), f), Design((state[None],), streams)):
+        assert float(evaluate(p, design).energy_efficiency) == pytest.approx(float(value), rel=1e-12)
+
+
+def test_one_layer_is_a_diagonal_times_the_first_hop():
+    surface = stack(n_layers=1)
+    state = surface.feasible.random(jax.random.key(3))
+    np.testing.assert_allclose(surface.response(state)[0], state[0][:, None] * surface.first, rtol=1e-12)
+
+
+def test_users_stay_in_their_disc_and_channels_have_the_path_gain():
+    p = drawn()
+    rows = np.asarray(p.link.channel)[0, 0, :, 0]
+    far, near = math.hypot(60, 13.35), math.hypot(40, 13.35)
+    gain = (WAVELENGTH / (4 * math.pi)) ** 2
+    mean = np.mean([np.mean(np.abs(np.asarray(drawn(trial=t).link.channel)) ** 2) for t in range(30)])
+    assert gain * far**-2.2 < mean < gain * near**-2.2
+    assert rows.shape == (4, 36)
+
+
+def test_loss_floor_and_distortion_reach_the_model():
+    lossy = PAPER.replace(insertion_loss_db=3.0, amplitude_floor=0.5, evm=0.05)
+    surface, plain = simulate.stack(lossy, 3), simulate.stack(PAPER, 3)
+    assert float(jnp.abs(surface.first).max() / jnp.abs(plain.first).max()) == pytest.approx(10**-0.15)
+    state = surface.feasible.random(jax.random.key(4))
+    assert 0.5 <= float(jnp.abs(state).min()) < float(jnp.abs(state).max()) <= 1
+    p = drawn(lossy)
+    f = 1e-2 * jnp.ones((1, 1, 4, 6, 1), complex)
+    quiet = evaluate(drawn(PAPER.replace(insertion_loss_db=3.0, amplitude_floor=0.5)), Design((state[None],), f))
+    assert float(evaluate(p, Design((state[None],), f)).sum_rate) < float(quiet.sum_rate)
+    assert effective_channel(p.link, (state[None],)).shape == (1, 1, 4, 1, 6)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"n_users": 7}, "n_users: must not exceed n_ports = 6, got 7"),
+        ({"bandwidth": 0.0}, "bandwidth"),
+        ({"evm": 1.0}, "evm"),
+        ({"radius": 60.0}, "radius: the users' disc"),
+        ({"layers": 3}, "layers: no such field of SimMiso"),
+    ],
+)
+def test_bad_scenarios_have_one_clear_message(changes, message):
+    with pytest.raises(ConfigError, match=message):
+        PAPER.replace(**changes)
+
+
+@pytest.mark.parametrize("figure", FIGURES)
+@pytest.mark.parametrize("mode", ["quick", "full"])
+def test_figures_are_declared(figure, mode):
+    study = registry.load(figure, mode)
+    assert [claim.id for claim in study.claims] == list(study.experiment.claims)
+    assert study.experiment.trials == (100 if mode == "full" else 4)
+    assert study.converged == (0,)
+    for index in study.experiment.grid():
+        assert isinstance(scenario_at(study.experiment, index), SimMiso)
+
+
+def test_layers_are_data():
+    tasks = all_tasks(registry.load("sim-miso-ee/fig8", "quick").experiment)
+    study = registry.load("sim-miso-ee/fig8", "quick")
+    assert len({program_of(study.experiment, task) for task in tasks}) == 2
+
+
+TOY = SimMiso(n_ports=3, n_users=2, n_layers=2, n_elements=9, noise_dbm=-120.0)
+
+
+def test_a_task_runs_end_to_end_and_its_bare_twin_pays_for_no_surface():
+    fig8 = registry.load("sim-miso-ee/fig8", "full").experiment
+    labels = [choice.label for choice in fig8.schemes]
+    toy = fig8.model_copy(update={"scenario": TOY, "axes": (), "trials": 2, "chunk": 2})
+    stacked = simulate.compute(toy, Task(labels.index("Hybrid-Joint"), (), 0, 2, 2))
+    bare = simulate.compute(toy, Task(labels.index("No-SIM"), (), 0, 2, 2))
+    for results in (stacked, bare):
+        assert set(results) == {variable.name for variable in VARIABLES}
+        assert (results["status"] == 0).all()
+        assert (results["energy_efficiency"] <= results["upper_bound"] * (1 + 1e-9)).all()
+    assert (stacked["consumed"] - stacked["accepted"] / 0.35 > 1 + 18 * 0.01 + 0.1).all()
+    assert (bare["consumed"] - bare["accepted"] / 0.35 < 1 + 3 * 0.4 + 0.021).all()
