@@ -11,13 +11,13 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check -q
 # Python compiles what it imports at the first import; compiling everything would double the time of an install.
 INSTALL := $(PIP) install --no-compile
 RUNS := runs
-DEMO := sim-broadcast-ee/fig3
+DEMO := sim-miso-ee/fig8
 
 .DELETE_ON_ERROR:
 .PHONY: demo test lint bench clean help
 
 help:
-	@echo "make demo   build the environment and reproduce Figure 3 of the first paper at quick size (minutes)"
+	@echo "make demo   build the environment and how many layers? Figure 8 of the second paper at quick size (minutes)"
 	@echo "make test   lint, types, import rules and all tests"
 	@echo "make bench  benchmarks, each as a ratio measured in one run"
 	@echo "make clean  remove the environment, caches and runs"

@@ -103,6 +103,47 @@ def reproduce(
 
 
 @app.command(cls=Guarded)
+def init(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="The plan file to write.")] = Path("plan.yaml"),
+) -> None:
+    """Write a commented starter for `metamimo plan`."""
+    from metamimo.errors import ConfigError
+    from metamimo.planner.plan_file import STARTER
+
+    if file.exists():
+        raise ConfigError(f"file: {file} exists already; choose another name")
+    file.write_text(STARTER, encoding="utf-8")
+    typer.echo(f"wrote   {file}\nnext    metamimo plan {file}")
+
+
+@app.command(cls=Guarded)
+def plan(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A plan, see `metamimo init`.")],
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Results go to DIR/plan-NAME.")] = Path("runs"),
+    workers: Annotated[int | None, typer.Option(min=1, help="Local dask worker processes.")] = None,
+) -> None:
+    """How many layers, meta-atoms and antennas? Design every cell on common draws, and recommend one."""
+    import os
+
+    from metamimo.experiments.environment import environment
+
+    os.environ.update(environment())
+    from metamimo.experiments.executors import Executor, Inline
+    from metamimo.planner.plan_file import load_plan
+    from metamimo.planner.run import run_plan
+
+    where: Executor = Inline()
+    if workers:
+        from metamimo.experiments.dask_executor import Dask
+
+        where = Dask(workers, None)
+    done = run_plan(load_plan(file), out, where, _tell, show_progress=True)
+    typer.echo(done.text)
+    for written in done.files:
+        typer.echo(f"wrote   {written}")
+
+
+@app.command(cls=Guarded)
 def status(folder: ResultFolder) -> None:
     """Say what lies in a folder: finished tasks, realisations, damage."""
     from metamimo.errors import StoreError

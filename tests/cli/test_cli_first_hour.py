@@ -109,7 +109,7 @@ def test_full_and_quick_do_not_mix(finished):
 
 
 def test_ctrl_c_says_how_to_go_on(tmp_path):
-    with start(tmp_path, "reproduce", FIGURE, FAKE_SECONDS="0.2") as process:
+    with start(tmp_path, "reproduce", FIGURE, FAKE_SECONDS="0.5") as process:
         mask = tmp_path / "runs" / FIGURE / "store.zarr" / "done" / "c"
         while not mask.exists():
             assert process.poll() is None

@@ -192,7 +192,7 @@ def test_design_refuses_what_the_scheme_would_ignore():
     with pytest.raises(ConfigError, match=r"min_rate: lp-nosim takes 0 throughout, got \[1.0, 1.0\]"):
         design(rates, "lp-nosim", key=KEY)
     weights = eqx.tree_at(lambda q: q.link.weights, p, jnp.asarray([1.0, 2.0]))
-    with pytest.raises(ConfigError, match="weights: sim-lp takes 1 for every user"):
+    with pytest.raises(ConfigError, match="weights: sim-lp takes 1 throughout"):
         design(weights, "sim-lp", key=KEY)
     with pytest.raises(ConfigError, match="objective: sim-lp maximises energy efficiency, got 'sum_rate'"):
         design(Problem(p.link, p.limits, p.consumption, p.min_rate, objective="sum_rate"), "sim-lp", key=KEY)

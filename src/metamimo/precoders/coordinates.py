@@ -43,7 +43,7 @@ class OptimalForm(Coordinates):
     >>> form = OptimalForm()
     >>> high = form.precoder(h, jnp.array([14.0, 14.0, 0.0, 0.0, 0.0, 0.0]))  # large l: zero-forcing
     >>> jnp.abs(cmatmul(h[:, 0], high[..., 0].T)).round(3)
-    Array([[0.707, 0.   ],
+    Array([[1.   , 0.   ],
            [0.   , 0.707]], dtype=float64)
     """
 

@@ -22,6 +22,7 @@ from metamimo.schemes.constrained import (
     equal_streams,
     single_antenna_limits,
 )
+from metamimo.surfaces.stacked import StackedSurface
 from metamimo.tuners.fractional import tune_elements
 from metamimo.tuners.layer_sdp import Backend
 from metamimo.tuners.layer_sweep import sweep_layers
@@ -55,6 +56,8 @@ def hybrid_fp(problem: Problem, *, key: Key[Array, ""], start: Design | None = N
     Args:
         problem, key, start, **options: see `hybrid_sdp`; without `backend`.
     """
+
+    _needs_stack(problem, "hybrid-fp")
 
     def phases(state: State, precoder: Precoder) -> tuple[State, Array]:
         tuned = tune_elements(problem.link, state, precoder)
@@ -108,6 +111,8 @@ def hybrid_sdp(
         ConfigError: if the problem is more general than the scheme or an option unknown.
     """
 
+    _needs_stack(problem, "hybrid-sdp")
+
     def phases(state: State, precoder: Precoder) -> tuple[State, Array]:
         return sweep_layers(problem.link, state, precoder, problem.min_rate, backend)
 
@@ -121,6 +126,12 @@ def digital_pre(problem: Problem, *, key: Key[Array, ""], start: Design | None =
         problem, key, start, **options: see `hybrid_sdp`; without `backend` and `max_rounds`.
     """
     return _alternating("digital-pre", problem, key, start, None, **options)
+
+
+def _needs_stack(problem: Problem, scheme: str) -> None:
+    surface = problem.link.surfaces[0]
+    if not isinstance(surface, StackedSurface):
+        raise ConfigError(f"surfaces: {scheme} tunes a StackedSurface layer by layer, got {type(surface).__name__}")
 
 
 def _alternating(

@@ -35,7 +35,7 @@ def hybrid_joint(
     dpc_iterations: int = 30,
     tolerance: float = 1e-7,
     window: int = 10,
-    max_iterations: int = 2_000,
+    max_iterations: int = 5_000,
 ) -> Solution:
     """Maximise bits per joule (or the weighted sum rate) over phases and precoder at once, under every constraint.
 

@@ -19,7 +19,7 @@ def wave_sim(
     start: Design | None = None,
     tolerance: float = 1e-7,
     window: int = 10,
-    max_iterations: int = 2_000,
+    max_iterations: int = 5_000,
 ) -> Solution:
     """Maximise bits per joule over the phases and the powers of one stream an antenna, all at once.
 

@@ -1,0 +1,148 @@
+"""What the stored designs of a plan say: ranking, Pareto front, crossover with the bare array, recommendation."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from metamimo.errors import FeasibilityError
+from metamimo.experiments.statistics import Estimate, mean_estimate
+from metamimo.planner.plan_file import Plan
+from metamimo.planner.study import BARE, STACK
+
+if TYPE_CHECKING:
+    from metamimo.experiments.results import Results
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One cell of the grid.
+
+    Attributes:
+        layers, elements, ports: the design.
+        efficiency: energy efficiency of each draw [Mbit/J]; nan where the rates were missed.
+        rate: sum rate of each draw [bit/s/Hz].
+        price: what it costs.
+    """
+
+    layers: int
+    elements: int
+    ports: int
+    efficiency: np.ndarray
+    rate: np.ndarray
+    price: float
+
+    @property
+    def name(self) -> str:
+        """How the cell is called in tables."""
+        return f"L={self.layers} N={self.elements} M={self.ports}"
+
+    @property
+    def outage(self) -> float:
+        """Share of draws without a design that meets the rates."""
+        return float(np.isnan(self.efficiency).mean())
+
+    @property
+    def mean(self) -> Estimate:
+        """Mean energy efficiency [Mbit/J]."""
+        return mean_estimate(self.efficiency)
+
+    @property
+    def mean_rate(self) -> float:
+        """Mean sum rate [bit/s/Hz]."""
+        return mean_estimate(self.rate).mean
+
+
+@dataclass(frozen=True)
+class Advice:
+    """The answer to a plan.
+
+    Attributes:
+        ranked: cells that are within the limits and met the rates in every draw, best first.
+        left_out: cells beyond the budget or with outage.
+        best: first of the ranked.
+        ties: cells that are not clearly worse than the best, two paired standard errors.
+        pareto: cells that no other cell beats in both energy efficiency and sum rate, by rising rate.
+        crossover: antennas to (best stack minus bare array), paired [Mbit/J].
+    """
+
+    ranked: tuple[Cell, ...]
+    left_out: tuple[Cell, ...]
+    best: Cell
+    ties: tuple[Cell, ...]
+    pareto: tuple[Cell, ...]
+    crossover: dict[int, Estimate]
+
+
+def advise(plan: Plan, stacks: "Results", bare: "Results") -> Advice:
+    """Return the advice that the stored designs support.
+
+    Args:
+        plan: the plan.
+        stacks: results of `stack_study`.
+        bare: results of `bare_study`.
+
+    Raises:
+        FeasibilityError: if no cell is within the limits and meets the rates in every draw.
+    """
+    cells = [
+        _cell(plan, stacks, layers, elements, ports)
+        for layers in plan.search.n_layers
+        for elements in plan.elements_that_fit()
+        for ports in plan.search.n_ports
+    ]
+    budget = np.inf if plan.limits.budget is None else plan.limits.budget
+    allowed = [cell for cell in cells if cell.price <= budget and cell.outage == 0]
+    if not allowed:
+        raise FeasibilityError(
+            f"plan {plan.name}: no cell of the search is within the budget and meets min_rate = "
+            f"{plan.scenario.min_rate} bit/s/Hz in all {plan.draws} draws; raise power_dbm, the budget or the search, "
+            "or lower min_rate"
+        )
+    ranked = sorted(allowed, key=lambda cell: -cell.mean.mean)
+    best = ranked[0]
+    return Advice(
+        ranked=tuple(ranked),
+        left_out=tuple(cell for cell in cells if cell not in allowed),
+        best=best,
+        ties=tuple(cell for cell in ranked[1:] if not clearly_above(best, cell)),
+        pareto=tuple(_pareto(ranked)),
+        crossover=_crossover(plan, ranked, bare),
+    )
+
+
+def clearly_above(a: Cell, b: Cell) -> bool:
+    """Tell whether one cell is above another by more than two paired standard errors."""
+    gap = mean_estimate(a.efficiency - b.efficiency)
+    return gap.mean > 2 * gap.stderr
+
+
+def _cell(plan: Plan, results: "Results", layers: int, elements: int, ports: int) -> Cell:
+    point = {"n_layers": layers, "n_elements": elements, "n_ports": ports}
+    return Cell(
+        layers,
+        elements,
+        ports,
+        results.samples("energy_efficiency", STACK, point),
+        results.samples("sum_rate", STACK, point),
+        plan.price(layers, elements, ports),
+    )
+
+
+def _pareto(cells: list[Cell]) -> list[Cell]:
+    """Return the front; the cells come best energy efficiency first."""
+    front: list[Cell] = []
+    for cell in cells:
+        if not front or cell.mean_rate > front[-1].mean_rate:
+            front.append(cell)
+    return front
+
+
+def _crossover(plan: Plan, ranked: list[Cell], bare: "Results") -> dict[int, Estimate]:
+    found = {}
+    for ports in plan.search.n_ports:
+        best = next((cell for cell in ranked if cell.ports == ports), None)
+        if best is not None:
+            without = bare.samples("energy_efficiency", BARE, {"n_ports": ports})
+            found[ports] = mean_estimate(best.efficiency - without)
+    return found
