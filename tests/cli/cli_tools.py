@@ -8,7 +8,10 @@ from pathlib import Path
 EXPERIMENTS = Path(__file__).resolve().parents[1] / "experiments"
 # A file and not `python -c`: worker processes of dask import the main module again.
 LAUNCHER = """
+import signal
 import sys
+# A shell that runs in the background hands on an ignored interrupt.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 from metamimo.papers.registry import register
 register("fake-paper/fig1", "fake_study", "study", "A figure for tests")
 register("fake-paper/fig2", "fake_study", "study_of_users", "Another one")
