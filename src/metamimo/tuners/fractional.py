@@ -74,7 +74,7 @@ def tune_elements(
 
     def sweep(carry: tuple) -> tuple:
         state, value, history, i, _ = carry
-        kept = broadcast_forward(link, state)[1][:, :, :] * unit_noise
+        kept = broadcast_forward(link, state)[1] * unit_noise
         first = cmatmul(surface.first, sent)
 
         def layer(l: Int[Array, ""], carry: tuple[Array, Array]) -> tuple[Array, Array]:
