@@ -108,11 +108,13 @@ def init(
 ) -> None:
     """Write a commented starter for `metamimo plan`."""
     from metamimo.errors import ConfigError
+    from metamimo.figures.files import replacing
     from metamimo.planner.plan_file import STARTER
 
     if file.exists():
         raise ConfigError(f"file: {file} exists already; choose another name")
-    file.write_text(STARTER, encoding="utf-8")
+    with replacing(file) as aside:
+        aside.write_text(STARTER, encoding="utf-8")
     typer.echo(f"wrote   {file}\nnext    metamimo plan {file}")
 
 

@@ -133,6 +133,9 @@ def test_a_small_plan_runs_resumes_and_names_its_files(tmp_path):
     started = metamimo(tmp_path, "init", "toy.yaml")
     assert started.returncode == 0
     assert metamimo(tmp_path, "init", "toy.yaml").returncode == 2
+    nowhere = metamimo(tmp_path, "init", "nowhere/toy.yaml")
+    assert nowhere.returncode == 2
+    assert "nowhere: No such file or directory" in nowhere.stderr
     (tmp_path / "toy.yaml").write_text(TOY)
     first = metamimo(tmp_path, "plan", "toy.yaml")
     assert first.returncode == 0, first.stderr

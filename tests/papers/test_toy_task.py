@@ -13,6 +13,7 @@ from metamimo.experiments.tasks import Task, all_tasks
 from metamimo.papers.sim_broadcast_ee import quantised, quantised_simulate, simulate
 from metamimo.papers.sim_broadcast_ee.figures import SCHEMES
 from metamimo.papers.sim_broadcast_ee.studies import VARIABLES
+from metamimo.papers.stacks import deepest_stack
 from metamimo.problem import Status
 from metamimo.randomness import trial_key
 
@@ -107,7 +108,7 @@ def test_rates_of_users_who_are_not_there_are_nan(monkeypatch):
 def test_depth_of_the_stack_is_shared_by_points_of_equal_size():
     axis = Axis(name="n_layers", fields=("n_layers", "n_elements"), values=((1, 16), (3, 16), (4, 9)))
     experiment = toy_experiment(axis=axis)
-    depths = [simulate.deepest_stack(experiment, TOY.replace(**axis.settings(i))) for i in range(3)]
+    depths = [deepest_stack(experiment, TOY.replace(**axis.settings(i)).n_elements) for i in range(3)]
     assert depths == [3, 3, 4]
 
 

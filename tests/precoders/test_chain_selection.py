@@ -1,6 +1,7 @@
 """Selection of RF chains at a fixed effective channel, against brute force over all subsets."""
 
 from collections.abc import Iterator
+from functools import partial
 from itertools import combinations
 from typing import Any
 
@@ -59,7 +60,7 @@ def against_brute_force() -> dict[str, np.ndarray]:
         tried = [sca_precoder(a, np.where(active, w, 0), **limits(), active=active) for active in subsets()]
         best = max(float(result.history[-1]) for result in tried if result.feasible)
         for name, method in METHODS.items():
-            result = method(a, w, **limits(), active=np.ones(PORTS, bool))
+            result = method(partial(sca_precoder, a, **limits()), w, np.ones(PORTS, bool))
             assert result.feasible
             assert result.value == pytest.approx(energy_efficiency(a, result.w, int(result.active.sum())), rel=1e-9)
             found[name].append(float(result.value) / best)
@@ -84,7 +85,7 @@ def test_smooth_selection_is_weaker_but_not_far(against_brute_force: dict[str, n
 def test_off_means_exactly_zero_and_enough_chains_stay_on(method: Any) -> None:
     a, w = draw(7)
     usable = np.array([True, True, False, True, True])
-    result = method(a, w, **limits(per_chain=2.0), active=usable)
+    result = method(partial(sca_precoder, a, **limits(per_chain=2.0)), w, usable)
     active = np.asarray(result.active)
     assert active.sum() >= USERS
     assert not (active & ~usable).any()
@@ -99,13 +100,14 @@ def test_off_means_exactly_zero_and_enough_chains_stay_on(method: Any) -> None:
 def test_never_worse_than_all_chains(method: Any) -> None:
     a, w = draw(8)
     everything = sca_precoder(a, w, **limits(), active=np.ones(PORTS, bool))
-    assert method(a, w, **limits(), active=np.ones(PORTS, bool)).value >= float(everything.history[-1]) * (1 - 1e-3)
+    selected = method(partial(sca_precoder, a, **limits()), w, np.ones(PORTS, bool))
+    assert selected.value >= float(everything.history[-1]) * (1 - 1e-3)
 
 
 @pytest.mark.parametrize("method", METHODS.values())
 def test_free_chains_all_stay_on(method: Any) -> None:
     a, w = draw(9)
-    result = method(a, w, **limits(per_chain=0.0), active=np.ones(PORTS, bool))
+    result = method(partial(sca_precoder, a, **limits(per_chain=0.0)), w, np.ones(PORTS, bool))
     assert result.active.all()
 
 
@@ -113,7 +115,7 @@ def test_useless_chain_is_switched_off_by_the_indicators() -> None:
     a, w = draw(10)
     a[:, 2] *= 1e-4
     for indicator in ("log", "ratio", "exp"):
-        result = smooth_selection(a, w, **limits(), active=np.ones(PORTS, bool), indicator=indicator)
+        result = smooth_selection(partial(sca_precoder, a, **limits()), w, np.ones(PORTS, bool), indicator=indicator)
         assert not result.active[2]
 
 
@@ -121,7 +123,7 @@ def test_smooth_selection_tops_up_to_one_chain_a_user() -> None:
     """Two users hear two antennas only; the third chain that they need by the rule is the strongest of the rest."""
     a, w = draw(11)
     a[:, 2:] *= 1e-5
-    result = smooth_selection(a, w, **limits(min_rate=np.zeros(3)), active=np.ones(PORTS, bool))
+    result = smooth_selection(partial(sca_precoder, a, **limits(min_rate=np.zeros(3))), w, np.ones(PORTS, bool))
     assert result.active.sum() == USERS
     assert result.active[:2].all()
 
@@ -129,12 +131,13 @@ def test_smooth_selection_tops_up_to_one_chain_a_user() -> None:
 def test_no_more_ports_than_users_means_no_choice() -> None:
     a, w = draw(12, ports=3)
     for method in METHODS.values():
-        assert method(a, w, **limits(ports=3), active=np.ones(3, bool)).active.all()
+        solve = partial(sca_precoder, a, **limits(ports=3))
+        assert method(solve, w, np.ones(3, bool)).active.all()
 
 
 def test_every_number_of_chains_is_reported() -> None:
     a, w = draw(13)
-    result = backward_elimination(a, w, **limits(), active=np.ones(PORTS, bool))
+    result = backward_elimination(partial(sca_precoder, a, **limits()), w, np.ones(PORTS, bool))
     values = np.asarray(result.values)
     assert np.isnan(values).tolist() == [True, True, True, False, False, False]
     assert np.nanmax(values) == result.value
@@ -148,7 +151,7 @@ def test_feasible_beats_efficient() -> None:
     every = [sca_precoder(a, np.where(active, w, 0), **given, active=active) for active in subsets()]
     assert any(result.feasible for result in every)
     assert not all(result.feasible for result in every)
-    found = greedy_elimination(a, w, **given, active=np.ones(PORTS, bool))
+    found = greedy_elimination(partial(sca_precoder, a, **given), w, np.ones(PORTS, bool))
     assert found.feasible
     values = np.asarray(found.values)
     assert found.value == np.nanmax(values)
@@ -156,7 +159,8 @@ def test_feasible_beats_efficient() -> None:
 
 def test_out_of_reach_is_reported() -> None:
     a, w = draw(15)
-    result = backward_elimination(a, w, **limits(min_rate=np.full(USERS, 15.0)), active=np.ones(PORTS, bool))
+    solve = partial(sca_precoder, a, **limits(min_rate=np.full(USERS, 15.0)))
+    result = backward_elimination(solve, w, np.ones(PORTS, bool))
     assert not result.feasible
     assert np.isfinite(result.w).all()
     assert np.isnan(result.values).all()
@@ -172,5 +176,5 @@ def test_stage_is_the_host_function(method: Any) -> None:
         return selection_stage(a, w, **arrays, active=jnp.ones(3, bool), method=method)
 
     got = jax.jit(lambda a, w: jax.lax.map(lambda x: one(*x), (a, w)))(a[None], w[None])
-    alone = METHODS[method](a, w, **given, active=np.ones(3, bool))
+    alone = METHODS[method](partial(sca_precoder, a, **given), w, np.ones(3, bool))
     jax.tree.map(lambda x, y: np.testing.assert_array_equal(x[0], y), got, alone)

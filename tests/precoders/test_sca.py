@@ -13,9 +13,9 @@ import pytest
 from scipy.special import lambertw
 
 from metamimo.errors import ConfigError, ShapeError
+from metamimo.optimise.cone_programs import LARGEST_ARGUMENT, call_host
 from metamimo.precoders.chain_indicator import indicator_slope, indicator_value
 from metamimo.precoders.energy_efficient import energy_efficient_precoder
-from metamimo.precoders.host_solver import LARGEST_ARGUMENT, call_host
 from metamimo.precoders.sca import ScaResult, sca_precoder, sca_stage
 from metamimo.precoders.zero_forcing import regularised_zero_forcing
 from metamimo.problem import Status
@@ -351,7 +351,7 @@ ONE_CORE = """
 import os
 os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
 import jax, jax.numpy as jnp, numpy as np
-from metamimo.precoders.host_solver import call_host
+from metamimo.optimise.cone_programs import call_host
 from metamimo.precoders.sca import sca_stage
 
 def trial(key):

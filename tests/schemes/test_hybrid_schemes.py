@@ -14,13 +14,14 @@ from metamimo.metrics.power import port_power
 from metamimo.problem import Consumption, Limit, Link, Problem, Status
 from metamimo.schemes.hybrid_alternating import digital_pre, hybrid_fp, hybrid_pga
 from metamimo.schemes.hybrid_joint import hybrid_joint
-from metamimo.schemes.wave_sim import wave_sim
+from metamimo.schemes.wave_sim import wave_sim, wave_sim_pga
 from metamimo.surfaces.digital import FullyDigital
 
 KEY = jax.random.key(3)
 joint = eqx.filter_jit(hybrid_joint)
 digital = eqx.filter_jit(digital_pre)
 wave = eqx.filter_jit(wave_sim)
+wave_alternating = eqx.filter_jit(wave_sim_pga)
 
 
 def miso(seed=0, *, power=2.0, port_power=1.0, rate=0.0, per_chain=1.0, idle=False, **case):
@@ -60,7 +61,7 @@ def test_least_rates_hold_to_the_last_digit_and_cost_energy_efficiency():
     assert max(tight) < 1
 
 
-@pytest.mark.parametrize("scheme", [joint, digital, wave])
+@pytest.mark.parametrize("scheme", [joint, digital, wave, wave_alternating])
 def test_rates_out_of_reach_are_reported_and_proven_where_they_can_be(scheme):
     hard = scheme(miso(2, rate=9.0), key=KEY)
     assert int(hard.status) in (Status.INFEASIBLE, Status.IMPOSSIBLE)
@@ -118,12 +119,23 @@ def test_distortion_costs_rate_and_schemes_that_ignore_it_refuse():
         Link.broadcast(p.link.surfaces[0], p.link.channel[0, 0], noise_power=1.0, bandwidth=1.0, frequency=1.0, evm=1.5)
 
 
-def test_wave_domain_design_has_one_stream_a_port():
-    solution = wave(miso(7), key=KEY)
+@pytest.mark.parametrize("scheme", [wave, wave_alternating])
+def test_wave_domain_design_has_one_stream_a_port(scheme):
+    solution = scheme(miso(7), key=KEY)
     f = np.abs(np.asarray(solution.design.precoder)[0, 0, :, :, 0])
     assert ((f > 0).sum(1) == 1).all()
     np.testing.assert_array_equal(f.argmax(1), [1, 2])  # the two central of four ports
     assert chains(solution) == 2
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_wave_domain_powers_and_phases_at_once_are_no_worse_than_in_turns(seed):
+    p = miso(20 + seed, rate=0.1)
+    turns = wave_alternating(p, key=KEY, max_rounds=60)
+    once = wave(p, key=KEY, start=turns.design)
+    assert int(turns.status) == int(once.status) == Status.CONVERGED
+    assert float(once.value) >= float(turns.value) * (1 - 1e-6)
+    assert (np.diff(np.asarray(turns.history)) >= -1e-9 * np.asarray(turns.history)[1:]).all()
 
 
 def test_alternation_never_falls_and_the_joint_design_is_above_it():

@@ -27,10 +27,11 @@ FASTER_TO_COMPILE = {
     "hybrid-pga": {"max_rounds": 200},
     "hybrid-fp": {"max_rounds": 200},
     "hybrid-lbfgs": {"max_rounds": 200},
+    "wave-sim-pga": {"max_rounds": 200},
 }
 """Options that leave out what other files cover, or let an alternation come to its end."""
 
-ONE_ANTENNA = ("digital-pre", "hybrid-fp", "hybrid-lbfgs", "hybrid-pga", "hybrid-sdp", "wave-sim")
+ONE_ANTENNA = ("digital-pre", "hybrid-fp", "hybrid-lbfgs", "hybrid-pga", "hybrid-sdp", "wave-sim", "wave-sim-pga")
 """Schemes for users with one antenna."""
 NEEDS_STACK = ("hybrid-fp", "hybrid-sdp")
 

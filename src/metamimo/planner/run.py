@@ -9,6 +9,7 @@ from metamimo.experiments.results import open_results
 from metamimo.experiments.runner import run
 from metamimo.experiments.store import prepare_folder
 from metamimo.figures.curves import save
+from metamimo.figures.files import replacing
 from metamimo.planner.choice import Advice, advise
 from metamimo.planner.plan_file import Plan
 from metamimo.planner.report import picture, words, write_table
@@ -56,5 +57,6 @@ def run_plan(
     table, report = folder / "plan.csv", folder / "plan.txt"
     write_table(advice, table)
     text = words(plan, advice)
-    report.write_text(text + "\n", encoding="utf-8")
+    with replacing(report) as aside:
+        aside.write_text(text + "\n", encoding="utf-8")
     return Planned(advice, text, (table, report, *save(picture(plan, advice), folder)))

@@ -9,7 +9,8 @@ from metamimo.experiments.config import Experiment, SchemeChoice, scenario_at
 from metamimo.experiments.tasks import Task
 from metamimo.papers.chunks import design_program, run_chunk
 from metamimo.papers.sim_miso_ee.scenario import SimMiso
-from metamimo.papers.sim_miso_ee.simulate import Numbers, bare_array, deepest_stack, draw_problem, physical, stack
+from metamimo.papers.sim_miso_ee.simulate import Numbers, bare_array, draw_problem, physical, stack
+from metamimo.papers.stacks import deepest_stack
 from metamimo.problem import Objective, Problem
 from metamimo.surfaces.base import Surface
 from metamimo.surfaces.digital import FullyDigital
@@ -49,7 +50,7 @@ def draw(surface: Surface, masked: Masked, key: Array, users: int, objective: Ob
 
 def _padded(experiment: Experiment, scenario: SimMiso, most: int) -> StackedSurface:
     """Return the stack with room for the most antennas and layers of the grid."""
-    surface = stack(scenario, deepest_stack(experiment, scenario))
+    surface = stack(scenario, deepest_stack(experiment, scenario.n_elements))
     return _with_ports(surface, most)
 
 

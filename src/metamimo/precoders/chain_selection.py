@@ -13,11 +13,13 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Complex, Float
 
+from metamimo.optimise.cone_programs import call_host
 from metamimo.precoders.chain_indicator import Indicator
-from metamimo.precoders.host_solver import call_host
 from metamimo.precoders.sca import ScaResult, sca_precoder
 
 Method = Literal["smooth", "backward", "greedy"]
+Solve = Callable[..., ScaResult]
+"""`sca_precoder` that only misses `w`, `active` and, where wanted, the indicator."""
 
 
 class ChainSelection(eqx.Module):
@@ -42,7 +44,7 @@ class ChainSelection(eqx.Module):
 class _Search:
     """Runs the precoder on sets of ports and keeps the best design of all."""
 
-    def __init__(self, solve: Callable[..., ScaResult], ports: int) -> None:
+    def __init__(self, solve: Solve, ports: int) -> None:
         self.solve = solve
         self.values = np.full(ports + 1, np.nan)
         self.best: tuple[bool, float, np.ndarray, np.ndarray] | None = None
@@ -65,15 +67,10 @@ class _Search:
 
 
 def smooth_selection(
-    a: Complex[np.ndarray, "user port"],
+    solve: Solve,
     w: Complex[np.ndarray, "user port"],
-    *,
-    fixed: float,
-    per_chain: float,
-    sum_limit: float,
-    port_limits: Float[np.ndarray, " port"],
-    min_rate: Float[np.ndarray, " user"],
     active: Bool[np.ndarray, " port"],
+    *,
     indicator: Indicator = "log",
     epsilon: float = 1e-5,
 ) -> ChainSelection:
@@ -83,13 +80,8 @@ def smooth_selection(
     usually keeps more chains on than `backward_elimination`.
 
     Args:
-        a: effective channel over unit noise [1/sqrt(W)].
+        solve: `sca_precoder` with channel, power model, limits and least rates filled in.
         w: precoder to start from [sqrt(W)].
-        fixed: see `sca_precoder`.
-        per_chain: see `sca_precoder`.
-        sum_limit: see `sca_precoder`.
-        port_limits: see `sca_precoder`.
-        min_rate: see `sca_precoder`.
         active: ports that may be used.
         indicator: the smooth count, eq. (27).
         epsilon: power from which a chain counts as on [W].
@@ -99,12 +91,10 @@ def smooth_selection(
 
     Source: arXiv 2504.15737, eqs. (27) to (29).
     """
-    numbers = {"fixed": fixed, "per_chain": per_chain, "sum_limit": sum_limit}
-    solve = partial(sca_precoder, a, **numbers, port_limits=port_limits, min_rate=min_rate)
-    search = _Search(solve, a.shape[1])
+    search = _Search(solve, len(active))
     smoothed = np.asarray(solve(w=w, active=active, indicator=indicator, epsilon=epsilon).w)
     power = (np.abs(smoothed) ** 2).sum(0)
-    strongest = np.argsort(-np.where(active, power, -1), kind="stable")[: len(a)]
+    strongest = np.argsort(-np.where(active, power, -1), kind="stable")[: len(w)]
     on = active & ((power >= epsilon) | np.isin(np.arange(len(active)), strongest))
     search.visit(smoothed, active)
     if (on != active).any():
@@ -113,14 +103,8 @@ def smooth_selection(
 
 
 def backward_elimination(
-    a: Complex[np.ndarray, "user port"],
+    solve: Solve,
     w: Complex[np.ndarray, "user port"],
-    *,
-    fixed: float,
-    per_chain: float,
-    sum_limit: float,
-    port_limits: Float[np.ndarray, " port"],
-    min_rate: Float[np.ndarray, " user"],
     active: Bool[np.ndarray, " port"],
 ) -> ChainSelection:
     """Optimise, switch off the chain with the least power, and so on down to one chain a user; keep the best.
@@ -128,28 +112,22 @@ def backward_elimination(
     Every run starts from the last one's precoder.
 
     Args:
-        a: effective channel over unit noise [1/sqrt(W)].
+        solve: `sca_precoder` with channel, power model, limits and least rates filled in.
         w: precoder to start from [sqrt(W)].
-        fixed: see `sca_precoder`.
-        per_chain: see `sca_precoder`.
-        sum_limit: see `sca_precoder`.
-        port_limits: see `sca_precoder`.
-        min_rate: see `sca_precoder`.
         active: ports that may be used.
 
     Returns:
         The design with the highest energy efficiency that meets the least rates, if any does.
 
     >>> a = np.array([[3.0 + 0j, 4.0j, 0.1]])
-    >>> free = {"port_limits": np.full(3, np.inf), "min_rate": np.zeros(1), "active": np.ones(3, bool)}
-    >>> found = backward_elimination(a, 0.1 * a.conj(), fixed=1.0, per_chain=1.0, sum_limit=1.0, **free)
-    >>> found.active
+    >>> free = {"sum_limit": 1.0, "port_limits": np.full(3, np.inf), "min_rate": np.zeros(1)}
+    >>> solve = partial(sca_precoder, a, fixed=1.0, per_chain=1.0, **free)
+    >>> backward_elimination(solve, 0.1 * a.conj(), np.ones(3, bool)).active
     array([False,  True, False])
     """
-    numbers = {"fixed": fixed, "per_chain": per_chain, "sum_limit": sum_limit}
-    search = _Search(partial(sca_precoder, a, **numbers, port_limits=port_limits, min_rate=min_rate), a.shape[1])
+    search = _Search(solve, len(active))
     _, _, w = search.visit(w, active)
-    while active.sum() > len(a):
+    while active.sum() > len(w):
         power = np.where(active, (np.abs(w) ** 2).sum(0), np.inf)
         active = active & (np.arange(len(active)) != power.argmin())
         _, _, w = search.visit(w, active)
@@ -157,14 +135,8 @@ def backward_elimination(
 
 
 def greedy_elimination(
-    a: Complex[np.ndarray, "user port"],
+    solve: Solve,
     w: Complex[np.ndarray, "user port"],
-    *,
-    fixed: float,
-    per_chain: float,
-    sum_limit: float,
-    port_limits: Float[np.ndarray, " port"],
-    min_rate: Float[np.ndarray, " user"],
     active: Bool[np.ndarray, " port"],
 ) -> ChainSelection:
     """Like `backward_elimination`, but try every chain and switch off the one that leaves the most energy efficiency.
@@ -172,22 +144,16 @@ def greedy_elimination(
     Up to M (M + 1) / 2 runs of the precoder for M ports.
 
     Args:
-        a: effective channel over unit noise [1/sqrt(W)].
+        solve: `sca_precoder` with channel, power model, limits and least rates filled in.
         w: precoder to start from [sqrt(W)].
-        fixed: see `sca_precoder`.
-        per_chain: see `sca_precoder`.
-        sum_limit: see `sca_precoder`.
-        port_limits: see `sca_precoder`.
-        min_rate: see `sca_precoder`.
         active: ports that may be used.
 
     Returns:
         The design with the highest energy efficiency that meets the least rates, if any does.
     """
-    numbers = {"fixed": fixed, "per_chain": per_chain, "sum_limit": sum_limit}
-    search = _Search(partial(sca_precoder, a, **numbers, port_limits=port_limits, min_rate=min_rate), a.shape[1])
+    search = _Search(solve, len(active))
     _, _, w = search.visit(w, active)
-    while active.sum() > len(a):
+    while active.sum() > len(w):
         fewer = [active & (np.arange(len(active)) != port) for port in np.flatnonzero(active)]
         tried = [search.visit(w, choice) for choice in fewer]
         chosen = max(range(len(tried)), key=lambda i: tried[i][:2])
@@ -234,7 +200,8 @@ def selection_stage(
     def host(a: Any, w: Any, numbers: Any, port_limits: Any, min_rate: Any, active: Any) -> tuple[Any, ...]:
         fixed, per_chain, sum_limit = numbers.tolist()
         scalars = {"fixed": fixed, "per_chain": per_chain, "sum_limit": sum_limit}
-        found = METHODS[method](a, w, **scalars, port_limits=port_limits, min_rate=min_rate, active=active)
+        solve = partial(sca_precoder, a, **scalars, port_limits=port_limits, min_rate=min_rate)
+        found = METHODS[method](solve, w, active)
         return found.w, found.active, found.value, found.feasible, found.values
 
     ports, real = a.shape[1], a.real.dtype

@@ -13,8 +13,8 @@ import numpy as np
 from jaxtyping import Array, Bool, Complex, Float, Int
 
 from metamimo.errors import ConfigError, ShapeError
+from metamimo.optimise.cone_programs import call_host
 from metamimo.precoders.chain_indicator import Indicator
-from metamimo.precoders.host_solver import call_host
 from metamimo.precoders.sca_pass import Point, Task, solve_pass
 from metamimo.problem import Objective, Status
 

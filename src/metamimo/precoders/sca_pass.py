@@ -13,8 +13,8 @@ from functools import cached_property, lru_cache
 
 import numpy as np
 
+from metamimo.optimise.cone_programs import Cone, solve_cones, square_cone
 from metamimo.precoders.chain_indicator import Indicator, indicator_slope, indicator_value
-from metamimo.precoders.host_solver import Cone, solve_cones, square_cone
 from metamimo.problem import Objective
 
 RATE_TOLERANCE = 1e-6

@@ -14,7 +14,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
 from metamimo.errors import ConfigError, ShapeError
-from metamimo.precoders.host_solver import Cone, call_host, solve_cones, square_cone
+from metamimo.optimise.cone_programs import Cone, call_host, solve_cones, square_cone
 from metamimo.precoders.sca_pass import LARGEST_GROWTH, RATE_TOLERANCE, SILENT
 from metamimo.problem import Objective, Status
 

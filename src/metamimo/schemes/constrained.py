@@ -22,6 +22,9 @@ Limits = tuple[Float[Array, ""], Float[Array, " port"]]
 SLACK = 1e-6 / NAT_TO_BIT
 """A rate counts as reached from that much below its constraint: a millionth of a bit [nat]."""
 
+_LEAST_POWER = 1e-30
+"""Power that no rate notices [W]."""
+
 
 def active_channel(problem: Problem, state: State, active: Bool[Array, " port"]) -> Channel:
     """Return the effective channel over unit noise; ports that are off have zero columns."""
@@ -41,6 +44,11 @@ def single_antenna_limits(problem: Problem, scheme: str) -> Limits:
     problem.expect(scheme, "weights", problem.link.weights, 1)
     problem.expect(scheme, "evm", problem.link.evm, 0)
     return problem.accepted_limits(scheme)
+
+
+def conic_limits(limits: Limits) -> Limits:
+    """Return limits that cone programs take: they need power to share out, so a limit of zero becomes next to none."""
+    return jnp.maximum(limits[0], _LEAST_POWER), jnp.maximum(limits[1], _LEAST_POWER)
 
 
 def chains_matter(problem: Problem) -> bool:

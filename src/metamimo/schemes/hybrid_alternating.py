@@ -19,6 +19,7 @@ from metamimo.schemes.constrained import (
     active_channel,
     chains_matter,
     concluded,
+    conic_limits,
     equal_streams,
     single_antenna_limits,
 )
@@ -31,7 +32,6 @@ from metamimo.tuners.phase_ascent import ascend_phases
 
 Selection = Literal["backward", "greedy", "smooth", "none"]
 
-_LEAST_POWER = 1e-30
 _START_SHARE = 0.9
 """Share of the tighter power limit that the first precoder uses (spec, section 4)."""
 
@@ -149,8 +149,7 @@ def _alternating(
     selection = selection or ("backward" if chains_matter(problem) else "none")
     if selection not in get_args(Selection):
         raise ConfigError(f"selection: must be one of {', '.join(get_args(Selection))}, got {selection!r}")
-    # The cone programs need power to share out; what the floor lets through is nothing that a rate would notice.
-    total, each = (jnp.maximum(limit, _LEAST_POWER) for limit in single_antenna_limits(problem, scheme))
+    total, each = conic_limits(single_antenna_limits(problem, scheme))
     link, consumption = problem.link, problem.consumption
     ports, eta = link.ports[0], consumption.amplifier_efficiency
     task: dict[str, Any] = {"sum_limit": total, "port_limits": each, "min_rate": problem.min_rate}

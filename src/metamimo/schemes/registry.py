@@ -18,5 +18,6 @@ SCHEMES = Registry(
         "sim-nolp": "metamimo.schemes.sim_nolp:sim_nolp",
         "sim-nolp-redrf": "metamimo.schemes.sim_nolp:sim_nolp_redrf",
         "wave-sim": "metamimo.schemes.wave_sim:wave_sim",
+        "wave-sim-pga": "metamimo.schemes.wave_sim:wave_sim_pga",
     },
 )

@@ -1,13 +1,29 @@
 """Wave-SIM: the stack alone separates the users; every stream has an antenna of its own and only a power."""
 
-import jax.numpy as jnp
-from jaxtyping import Array, Key
+from typing import Any
 
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float, Key
+
+from metamimo.linalg import squared_norm
 from metamimo.precoders.coordinates import OneStreamAPort, central_ports
+from metamimo.precoders.wave_power import wave_stage
 from metamimo.problem import Design, Problem, Solution
-from metamimo.schemes.common import single_surface, starting_state
-from metamimo.schemes.constrained import active_channel, concluded, single_antenna_limits, within_limits
+from metamimo.schemes.alternation import alternate
+from metamimo.schemes.common import fixed_power, single_surface, starting_state
+from metamimo.schemes.constrained import (
+    Channel,
+    Limits,
+    Precoder,
+    State,
+    active_channel,
+    concluded,
+    conic_limits,
+    single_antenna_limits,
+    within_limits,
+)
 from metamimo.schemes.direct import run
+from metamimo.tuners.phase_ascent import ascend_phases
 
 _START_SHARE = 0.3
 
@@ -43,24 +59,13 @@ def wave_sim(
         ConfigError: if the problem is more general than the scheme.
         ShapeError: if the users outnumber the antennas.
     """
-    single_surface(problem, "wave-sim")
-    limits = single_antenna_limits(problem, "wave-sim")
-    users, rx, _ = problem.link.channel.shape[2:]
-    owners = central_ports(users, rx, problem.link.ports.shape[1])
-    active = problem.link.ports[0] & (owners.sum(0) > 0)
-    state = starting_state(problem, key, start)
-    h = active_channel(problem, state, active)
-    if start is None:
-        equal = jnp.sqrt(_START_SHARE * limits[0] / users) * owners[..., None].astype(h.dtype)
-        f = within_limits(equal, limits)
-    else:
-        f = start.precoder[0, 0]
+    active, limits, state, f = _begin(problem, key, start, "wave-sim")
     coordinates = OneStreamAPort()
     end = run(
         problem,
         coordinates,
         state,
-        coordinates.begin(h, f),
+        coordinates.begin(active_channel(problem, state, active), f),
         active,
         limits,
         tolerance=tolerance,
@@ -69,3 +74,68 @@ def wave_sim(
     )
     history = jnp.exp(end.merit)[None]
     return concluded(problem, end.state, end.precoder, history, end.status, end.iterations, end.trials)
+
+
+def wave_sim_pga(
+    problem: Problem,
+    *,
+    key: Key[Array, ""],
+    start: Design | None = None,
+    tolerance: float = 1e-3,
+    max_rounds: int = 10,
+) -> Solution:
+    """Alternate the powers by SCA with projected gradient ascent on the phases, as arXiv 2504.15737 does.
+
+    Args:
+        problem, key, start: see `wave_sim`.
+        tolerance: relative gain of a round below which the alternation has converged.
+        max_rounds: limit of rounds.
+
+    Returns:
+        The solution; `history` is the objective after every round.
+
+    Raises:
+        ConfigError, ShapeError: see `wave_sim`.
+    """
+    active, limits, state, first = _begin(problem, key, start, "wave-sim-pga")
+    owners, fixed = _owners(problem), fixed_power(problem, active[None])
+    own = owners.argmax(1)
+    total, each = conic_limits(limits)
+    task: dict[str, Any] = {"fixed": fixed, "sum_limit": total, "port_limits": each[own], "min_rate": problem.min_rate}
+
+    def powers(h: Channel, f: Precoder, passes: int = 10) -> Precoder:
+        gains, begin = squared_norm(h[:, :, own], 1), squared_norm(f, (1, 2))
+        stage = wave_stage(gains, begin, **task, objective=problem.objective, max_passes=passes)
+        return _one_stream_a_port(jnp.asarray(stage.powers), owners)
+
+    def phases(state: State, precoder: Precoder) -> tuple[State, Array]:
+        tuned = ascend_phases(problem.link, state, precoder, problem.min_rate)
+        return tuned.state, tuned.iterations
+
+    end = alternate(problem, powers, phases, state, first, fixed, tolerance=tolerance, max_rounds=max_rounds)
+    f = powers(active_channel(problem, end.state, active), end.precoder, passes=30)
+    return concluded(problem, end.state, f, end.history, end.status, end.steps, end.steps)
+
+
+def _begin(
+    problem: Problem, key: Key[Array, ""], start: Design | None, scheme: str
+) -> tuple[Bool[Array, " port"], Limits, State, Precoder]:
+    """Return the ports in use, their limits, and where to start."""
+    single_surface(problem, scheme)
+    limits = single_antenna_limits(problem, scheme)
+    owners, users = _owners(problem), problem.link.channel.shape[2]
+    active = problem.link.ports[0] & (owners.sum(0) > 0)
+    state = starting_state(problem, key, start)
+    equal = jnp.full(users, _START_SHARE * limits[0] / users)
+    powers = equal if start is None else squared_norm(start.precoder[0, 0], (1, 2))
+    return active, limits, state, within_limits(_one_stream_a_port(powers, owners), limits)
+
+
+def _owners(problem: Problem) -> Float[Array, "user port"]:
+    """Return 1 where a port belongs to a user."""
+    users, rx, _ = problem.link.channel.shape[2:]
+    return central_ports(users, rx, problem.link.ports.shape[1])
+
+
+def _one_stream_a_port(powers: Float[Array, " user"], owners: Float[Array, "user port"]) -> Precoder:
+    return (jnp.sqrt(powers)[:, None] * owners)[..., None].astype(complex)

@@ -5,7 +5,6 @@ compilation before the same solver.
 """
 
 from functools import lru_cache
-from types import ModuleType
 from typing import Any, NamedTuple
 
 import jax
@@ -14,8 +13,8 @@ import numpy as np
 from jaxtyping import Array, Complex, Float
 from scipy import sparse
 
-from metamimo.errors import ConfigError
 from metamimo.linalg import cmatmul, squared_norm
+from metamimo.optimise.cone_programs import call_host, clarabel_module
 from metamimo.optimise.low_rank_sdp import Objective, dual_bound, proves_infeasible
 from metamimo.tuners.layer_relaxation import LayerRelaxation, Relaxed
 
@@ -43,9 +42,8 @@ def relax_clarabel(problem: LayerRelaxation) -> Relaxed:
         The solution. The bound is Clarabel's dual solution, made valid by the repair of `dual_bound`.
 
     Raises:
-        ConfigError: if the package clarabel is not installed.
+        ShapeError: if the coefficients are too large for a call back to the host; `low_rank` takes any size.
     """
-    _clarabel()
     rows, constraints = problem.rows, problem.constraints
     n, count = rows.shape[1], constraints.lower.size
     answer = _Answer(
@@ -55,7 +53,8 @@ def relax_clarabel(problem: LayerRelaxation) -> Relaxed:
         jax.ShapeDtypeStruct((), bool),
     )
     numbers = (rows, constraints.coefficients, constraints.lower, problem.interference)
-    found, proof = jax.pure_callback(_solve_on_host, (answer, answer), *numbers, vmap_method="sequential")
+    both = call_host(_solve_on_host, (*answer, *answer), *numbers)
+    found, proof = _Answer(*both[: len(answer)]), _Answer(*both[len(answer) :])
 
     def surrogate(t: Float[Array, " row"]) -> Float[Array, ""]:
         return problem.surrogate(t)
@@ -91,14 +90,13 @@ def _dual_point(
     return factor, t, found.diagonal + weights @ squared_norm(problem.rows[..., None], -1)  # real product
 
 
-def _solve_on_host(*numbers: Any) -> tuple[_Answer, _Answer]:
-    """Solve; where that fails, seek the proof of infeasibility. NumPy only: JAX inside a callback can lock up."""
-    rows, coefficients, lower, interference = map(np.asarray, numbers)
+def _solve_on_host(rows: Any, coefficients: Any, lower: Any, interference: Any) -> tuple[Any, ...]:
+    """Solve; where that fails, seek the proof of infeasibility."""
     cone = _Cone(rows)
     inequalities = coefficients @ cone.slopes  # host, once
     offset = coefficients @ cone.constants - lower  # host, once
     found = _maximise_surrogate(inequalities, offset, interference, cone)
-    return found, found if found.solved else _maximise_slack(inequalities, offset, cone)
+    return *found, *(found if found.solved else _maximise_slack(inequalities, offset, cone))
 
 
 class _Cone:
@@ -121,14 +119,14 @@ class _Cone:
 
     def solve(self, cost: Vector, first: tuple[Any, Any], last: list[tuple[Any, Any]], cones: list) -> _Answer:
         """Minimise cost^T [x, extra] with A and b of the inequalities, then those of further cones."""
-        clarabel = _clarabel()
+        clarabel = clarabel_module()
         size, entries, count = cost.size, self.map.shape[1], len(first[1])
         semidefinite = sparse.hstack([-self.map, sparse.csc_matrix((self.map.shape[0], size - entries))])
         a = sparse.vstack([first[0], semidefinite, *(block[0] for block in last)], format="csc")
         b = np.concatenate([first[1], self.constant, *(block[1] for block in last)])
         cones = [clarabel.NonnegativeConeT(count), clarabel.PSDTriangleConeT(2 * self.n), *cones]
         none = sparse.csc_matrix((size, size))
-        solution = clarabel.DefaultSolver(none, cost, a, b, cones, _settings(clarabel)).solve()
+        solution = clarabel.DefaultSolver(none, cost, a, b, cones, _settings()).solve()
         dual = np.asarray(solution.z)
         diagonal = dual[count : count + self.constant.size][self.constant > 0].reshape(2, self.n).sum(0)
         psi = self.matrix(np.asarray(solution.x)[:entries])
@@ -151,7 +149,7 @@ def _maximise_surrogate(inequalities: Any, offset: Any, interference: Vector, co
     b[:, 2] = (constants.sum((1, 2)) + 1) / interference
     first = (sparse.csc_matrix(np.pad(-inequalities, ((0, 0), (0, users)))), offset)
     last = (sparse.csc_matrix(a.reshape(3 * users, -1)), b.ravel())
-    return cone.solve(cost, first, [last], [_clarabel().ExponentialConeT()] * users)
+    return cone.solve(cost, first, [last], [clarabel_module().ExponentialConeT()] * users)
 
 
 def _maximise_slack(inequalities: Any, offset: Any, cone: _Cone) -> _Answer:
@@ -185,8 +183,8 @@ def _structure(n: int) -> tuple[np.ndarray, np.ndarray, Any, Vector]:
     return first, second, affine, constant
 
 
-def _settings(clarabel: ModuleType) -> Any:
-    settings = clarabel.DefaultSettings()
+def _settings() -> Any:
+    settings = clarabel_module().DefaultSettings()
     settings.verbose = False
     settings.max_threads = 1
     # Supernodal: nine times faster than the default at 36 elements, whose semidefinite block is dense.
@@ -195,13 +193,3 @@ def _settings(clarabel: ModuleType) -> Any:
         setattr(settings, name, _TOLERANCE)
         setattr(settings, f"reduced_{name}", _REDUCED)
     return settings
-
-
-def _clarabel() -> ModuleType:
-    try:
-        import clarabel
-    except ImportError as error:
-        raise ConfigError(
-            "backend: 'clarabel' needs the package clarabel: pip install clarabel, or 'low_rank'"
-        ) from error
-    return clarabel

@@ -16,7 +16,8 @@ from metamimo.experiments.config import Experiment, Scalar, scenario_at
 from metamimo.experiments.tasks import Task
 from metamimo.papers.chunks import measured
 from metamimo.papers.sim_broadcast_ee.quantised import CONTINUOUS, QuantisedBroadcast
-from metamimo.papers.sim_broadcast_ee.simulate import Numbers, deepest_stack, draw_problem, physical, stack
+from metamimo.papers.sim_broadcast_ee.simulate import Numbers, draw_problem, physical, stack
+from metamimo.papers.stacks import deepest_stack
 from metamimo.precoders.dirty_paper import DirtyPaperCoding
 from metamimo.precoders.linear import LinearPrecoding
 from metamimo.precoders.transmission import Transmission
@@ -41,7 +42,7 @@ def compute(experiment: Experiment, task: Task) -> dict[str, np.ndarray]:
     assert isinstance(scenario, QuantisedBroadcast)
     choice = experiment.schemes[task.scheme]
     stop = tuple(sorted((name, value) for name, value in choice.options.items() if name != "reading"))
-    room = deepest_stack(experiment, scenario)
+    room = deepest_stack(experiment, scenario.n_elements)
     trials = np.minimum(task.first + np.arange(task.chunk), task.first + task.count - 1)
     began = time.perf_counter()
     base = scenario.replace(bits=CONTINUOUS).model_dump_json()

@@ -1,11 +1,12 @@
 """Parameters of the paper; `mark` says where a value comes from: seed (paper), lit (its literature), chosen (here)."""
 
 import math
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import Field, model_validator
 
 from metamimo.experiments.config import Scenario
+from metamimo.papers.fields import count, number
 from metamimo.physics.kernels import Kernel
 
 CITATION = """@article{perovic2024energy,
@@ -16,40 +17,30 @@ CITATION = """@article{perovic2024energy,
 }"""
 
 
-def _number(default: float, unit: str, mark: str, **rules: Any) -> Any:
-    """Declare a number that no array shape depends on."""
-    return Field(default=default, json_schema_extra={"unit": unit, "traced": True, "mark": mark}, **rules)
-
-
-def _count(default: int, mark: str) -> Any:
-    """Declare a number that array shapes depend on."""
-    return Field(default=default, ge=1, json_schema_extra={"mark": mark})
-
-
 class SimBroadcast(Scenario):
     """One base station with a stacked metasurface, users with several antennas in an annulus around it."""
 
-    n_ports: int = _count(16, "chosen")
-    n_users: int = _count(4, "chosen")
-    n_rx: int = _count(2, "chosen")
-    n_layers: int = _count(4, "chosen")
-    n_elements: int = _count(100, "seed")
+    n_ports: int = count(16, "chosen")
+    n_users: int = count(4, "chosen")
+    n_rx: int = count(2, "chosen")
+    n_layers: int = count(4, "chosen")
+    n_elements: int = count(100, "seed")
     grid: Literal["any", "square"] = Field(default="any", json_schema_extra={"mark": "chosen"})
     kernel: Kernel = Field(default="sampled", json_schema_extra={"mark": "seed"})
-    wavelength: float = _number(0.05, "m", "chosen", gt=0)
-    element_spacing: float = _number(0.5, "wavelengths", "chosen", gt=0)
-    antenna_spacing: float = _number(0.5, "wavelengths", "chosen", gt=0)
-    layer_spacing: float = _number(0.5, "wavelengths", "chosen", gt=0)
-    insertion_loss_db: float = _number(0.0, "dB per layer", "chosen", ge=0)
-    power_dbm: float = _number(30.0, "dBm", "chosen", ge=-100, le=100)
-    noise_dbm: float = _number(-94.0, "dBm", "chosen", ge=-200, le=100)
-    bandwidth: float = _number(20e6, "Hz", "chosen", gt=0)
-    path_loss_exponent: float = _number(3.5, "", "lit", gt=0)
-    r_min: float = _number(100.0, "m", "chosen", gt=0)
-    r_max: float = _number(200.0, "m", "chosen", gt=0)
-    chain_power: float = _number(0.5, "W", "chosen", ge=0)
-    static_power: float = _number(10.0, "W", "chosen", ge=0)
-    element_power: float = _number(5e-3, "W", "chosen", ge=0)
+    wavelength: float = number(0.05, "m", "chosen", gt=0)
+    element_spacing: float = number(0.5, "wavelengths", "chosen", gt=0)
+    antenna_spacing: float = number(0.5, "wavelengths", "chosen", gt=0)
+    layer_spacing: float = number(0.5, "wavelengths", "chosen", gt=0)
+    insertion_loss_db: float = number(0.0, "dB per layer", "chosen", ge=0)
+    power_dbm: float = number(30.0, "dBm", "chosen", ge=-100, le=100)
+    noise_dbm: float = number(-94.0, "dBm", "chosen", ge=-200, le=100)
+    bandwidth: float = number(20e6, "Hz", "chosen", gt=0)
+    path_loss_exponent: float = number(3.5, "", "lit", gt=0)
+    r_min: float = number(100.0, "m", "chosen", gt=0)
+    r_max: float = number(200.0, "m", "chosen", gt=0)
+    chain_power: float = number(0.5, "W", "chosen", ge=0)
+    static_power: float = number(10.0, "W", "chosen", ge=0)
+    element_power: float = number(5e-3, "W", "chosen", ge=0)
 
     @model_validator(mode="after")
     def _consistent(self) -> "SimBroadcast":

@@ -1,7 +1,5 @@
 """One task of an experiment: draw the channels of some trials, design on each, and score; the room where JAX starts."""
 
-import functools
-
 import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
@@ -15,6 +13,7 @@ from metamimo.geometry.planar import grid_positions
 from metamimo.geometry.users import annulus_distances
 from metamimo.papers.chunks import design_program, run_chunk
 from metamimo.papers.sim_broadcast_ee.scenario import SimBroadcast
+from metamimo.papers.stacks import deepest_stack, isotropic_stack
 from metamimo.physics.patterns import Isotropic, psd_root
 from metamimo.problem import Consumption, Limit, Link, Problem
 from metamimo.randomness import purpose_key
@@ -67,7 +66,9 @@ def compute(experiment: Experiment, task: Task, checkpoints: tuple[int, ...] = (
     assert isinstance(scenario, SimBroadcast)
     choice = experiment.schemes[task.scheme]
     surface = (
-        bare_array(scenario) if choice.scheme in BARE_ARRAY else stack(scenario, deepest_stack(experiment, scenario))
+        bare_array(scenario)
+        if choice.scheme in BARE_ARRAY
+        else stack(scenario, deepest_stack(experiment, scenario.n_elements))
     )
     program = design_program(choice, draw_problem, (scenario.n_users, scenario.n_rx), checkpoints)
     users = max(_scenario(experiment, index).n_users for index in experiment.grid())
@@ -76,17 +77,18 @@ def compute(experiment: Experiment, task: Task, checkpoints: tuple[int, ...] = (
 
 def stack(scenario: SimBroadcast, max_layers: int) -> StackedSurface:
     """Return the stacked metasurface of a scenario, with room for a deeper one."""
-    return _stack(
-        scenario.n_layers,
-        max_layers,
-        scenario.n_elements,
-        scenario.n_ports,
-        scenario.wavelength,
-        scenario.element_spacing,
-        scenario.antenna_spacing,
-        scenario.layer_spacing,
-        scenario.kernel,
-        scenario.insertion_loss_db,
+    wavelength = scenario.wavelength
+    return isotropic_stack(
+        n_layers=scenario.n_layers,
+        max_layers=max_layers,
+        n_elements=scenario.n_elements,
+        n_ports=scenario.n_ports,
+        wavelength=wavelength,
+        element_spacing=scenario.element_spacing * wavelength,
+        antenna_spacing=scenario.antenna_spacing * wavelength,
+        layer_spacing=scenario.layer_spacing * wavelength,
+        kernel=scenario.kernel,
+        insertion_loss_db=scenario.insertion_loss_db,
     )
 
 
@@ -140,41 +142,7 @@ def draw_problem(surface: Surface, numbers: Numbers, key: Array, users: int, rx:
     return Problem(link=link, limits=(limit,), consumption=numbers.consumption, min_rate=jnp.zeros(users))
 
 
-def deepest_stack(experiment: Experiment, scenario: SimBroadcast) -> int:
-    """Return the most layers that the grid has at this number of elements: one program serves them all."""
-    grid = (_scenario(experiment, index) for index in experiment.grid())
-    return max(point.n_layers for point in grid if point.n_elements == scenario.n_elements)
-
-
 def _scenario(experiment: Experiment, index: tuple[int, ...]) -> SimBroadcast:
     scenario = scenario_at(experiment, index)
     assert isinstance(scenario, SimBroadcast)
     return scenario
-
-
-@functools.lru_cache(maxsize=4)
-def _stack(
-    n_layers: int,
-    max_layers: int,
-    n_elements: int,
-    n_ports: int,
-    wavelength: float,
-    element_spacing: float,
-    antenna_spacing: float,
-    layer_spacing: float,
-    kernel: str,
-    insertion_loss_db: float,
-) -> StackedSurface:
-    return StackedSurface.build(
-        n_layers=n_layers,
-        max_layers=max_layers,
-        n_elements=n_elements,
-        n_ports=n_ports,
-        wavelength=wavelength,
-        element_spacing=element_spacing * wavelength,
-        antenna_spacing=antenna_spacing * wavelength,
-        layer_spacing=layer_spacing * wavelength,
-        pattern=Isotropic(),
-        kernel=kernel,  # type: ignore[arg-type]
-        insertion_loss_db=insertion_loss_db,
-    )

@@ -63,6 +63,7 @@ SCHEMES = {
     )
 }
 
+BOTH = ("energy_efficiency", "sum_rate")
 CHECKPOINTS = tuple(range(21))
 """Rounds at which Fig. 2 keeps the history."""
 PAPER = SimMiso()
@@ -106,11 +107,6 @@ def fig2(mode: str) -> Study:
 def fig3(mode: str) -> Study:
     """Return Figs. 3 and 4: energy efficiency and sum rate against antennas and meta-atoms."""
     ports, elements = ((4, 5, 6, 8, 10, 12), (36, 64)) if mode == "full" else ((4, 6), (16,))
-    panels = [
-        Panel(variable, x="n_ports", fixed={"n_elements": count}, title=f"$N$ = {count}")
-        for variable in ("energy_efficiency", "sum_rate")
-        for count in elements
-    ]
     return _study(
         "fig3",
         "Energy efficiency and sum rate against antennas and meta-atoms",
@@ -121,7 +117,7 @@ def fig3(mode: str) -> Study:
         mode,
         claims.fig3(ports, elements),
         (JOINT, ALL_CHAINS, PGA, PGA_ALL_CHAINS, WAVE, DIGITAL, NO_SIM),
-        panels=tuple(panels),
+        panels=_panels("n_ports", "n_elements", elements, "$N$ = {}"),
     )
 
 
@@ -130,11 +126,6 @@ def fig5(mode: str) -> Study:
     full = mode == "full"
     elements = (9, 16, 25, 36, 49, 64) if full else (16, 36)
     powers, rates = ((10.0, 20.0, 30.0, 40.0), (0.5, 8.0, 10.0)) if full else ((10.0, 30.0), (0.5, 8.0))
-    panels = [
-        Panel(variable, x="n_elements", fixed={"power_dbm": power, "min_rate": rates[0]}, title=f"{power:g} dBm")
-        for variable in ("energy_efficiency", "sum_rate")
-        for power in powers
-    ]
     return _study(
         "fig5",
         "Energy efficiency and sum rate against meta-atoms, over power limits and least rates",
@@ -148,7 +139,7 @@ def fig5(mode: str) -> Study:
         claims.fig5(elements, powers, rates),
         (ALL_CHAINS,),
         scenario=PAPER.replace(port_power_dbm=60.0),
-        panels=tuple(panels),
+        panels=_panels("n_elements", "power_dbm", powers, "{:g} dBm", min_rate=rates[0]),
     )
 
 
@@ -167,10 +158,7 @@ def fig7(mode: str) -> Study:
         mode,
         claims.fig7(powers, limits),
         (JOINT, ALL_CHAINS),
-        panels=tuple(
-            Panel("energy_efficiency", x="power_dbm", fixed={"port_power_dbm": limit}, title=f"{limit:g} dBm")
-            for limit in limits
-        ),
+        panels=_panels("power_dbm", "port_power_dbm", limits, "{:g} dBm", ("energy_efficiency",)),
     )
 
 
@@ -179,11 +167,6 @@ def fig8(mode: str) -> Study:
     full = mode == "full"
     layers = (1, 2, 3, 4, 5, 6, 8, 10) if full else (1, 2, 3, 5, 8)
     elements = (16, 25, 36, 49, 64) if full else (36,)
-    panels = [
-        Panel(variable, x="n_layers", fixed={"n_elements": count}, title=f"$N$ = {count}")
-        for variable in ("energy_efficiency", "sum_rate")
-        for count in elements
-    ]
     return _study(
         "fig8",
         "Energy efficiency and sum rate against layers",
@@ -194,7 +177,7 @@ def fig8(mode: str) -> Study:
         mode,
         claims.fig8(layers, elements),
         (JOINT, ALL_CHAINS, PGA, NO_SIM) if full else (JOINT, ALL_CHAINS),
-        panels=tuple(panels),
+        panels=_panels("n_layers", "n_elements", elements, "$N$ = {}"),
     )
 
 
@@ -213,10 +196,18 @@ def fig10(mode: str) -> Study:
         mode,
         claims.fig10(elements, prices),
         (JOINT, ALL_CHAINS),
-        panels=tuple(
-            Panel("energy_efficiency", x="n_elements", fixed={"element_power": price}, title=f"{1e3 * price:.3g} mW")
-            for price in prices
-        ),
+        panels=_panels("n_elements", "element_power", prices, "{:.3g} W", ("energy_efficiency",)),
+    )
+
+
+def _panels(
+    x: str, axis: str, values: tuple[Scalar, ...], title: str, shown: tuple[str, ...] = BOTH, **fixed: Scalar
+) -> tuple[Panel, ...]:
+    """Return a panel of every shown variable against `x` for every value of another axis."""
+    return tuple(
+        Panel(variable, x=x, fixed={axis: value, **fixed}, title=title.format(value))
+        for variable in shown
+        for value in values
     )
 
 

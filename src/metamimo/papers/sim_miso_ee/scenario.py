@@ -1,10 +1,11 @@
 """Parameters of the paper; `mark` says where a value comes from: seed (paper), lit (its literature), chosen (here)."""
 
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import Field, model_validator
 
 from metamimo.experiments.config import Scenario
+from metamimo.papers.fields import count, number
 from metamimo.physics.kernels import Kernel
 
 CITATION = """@article{sim2025layers,
@@ -14,52 +15,42 @@ CITATION = """@article{sim2025layers,
 }"""
 
 
-def _number(default: float | None, unit: str, mark: str, **rules: Any) -> Any:
-    """Declare a number that no array shape depends on."""
-    return Field(default=default, json_schema_extra={"unit": unit, "traced": True, "mark": mark}, **rules)
-
-
-def _count(default: int, mark: str) -> Any:
-    """Declare a number that array shapes depend on."""
-    return Field(default=default, ge=1, json_schema_extra={"mark": mark})
-
-
 class SimMiso(Scenario):
     """One base station with a line of antennas behind a stacked metasurface, single-antenna users in a disc."""
 
-    n_ports: int = _count(6, "chosen")
-    n_users: int = _count(4, "lit")
+    n_ports: int = count(6, "chosen")
+    n_users: int = count(4, "lit")
     n_layers: int = Field(default=3, ge=1, json_schema_extra={"mark": "chosen", "traced": True})
-    n_elements: int = _count(36, "chosen")
+    n_elements: int = count(36, "chosen")
     objective: Literal["energy_efficiency", "sum_rate"] = Field(
         default="energy_efficiency", json_schema_extra={"mark": "seed"}
     )
     kernel: Kernel = Field(default="sampled", json_schema_extra={"mark": "seed"})
-    carrier: float = _number(28e9, "Hz", "seed", gt=0)
-    bandwidth: float = _number(10e6, "Hz", "seed", gt=0)
-    noise_dbm: float = _number(-104.0, "dBm", "lit", ge=-200, le=100)
-    thickness: float = _number(5.0, "wavelengths", "seed", gt=0)
-    layer_spacing: float | None = _number(None, "wavelengths", "seed", gt=0)
-    feed_distance: float | None = _number(None, "wavelengths", "seed", gt=0)
-    element_spacing: float = _number(0.5, "wavelengths", "seed", gt=0)
-    antenna_spacing: float = _number(0.5, "wavelengths", "seed", gt=0)
-    insertion_loss_db: float = _number(0.0, "dB per layer", "chosen", ge=0)
-    amplitude_floor: float = _number(1.0, "", "chosen", gt=0, le=1)
-    evm: float = _number(0.0, "", "chosen", ge=0, lt=1)
-    station_height: float = _number(15.0, "m", "seed", gt=0)
-    user_height: float = _number(1.65, "m", "seed", ge=0)
-    distance: float = _number(50.0, "m", "chosen", gt=0)
-    radius: float = _number(10.0, "m", "chosen", ge=0)
-    path_loss_exponent: float = _number(2.2, "", "chosen", gt=0)
-    power_dbm: float = _number(30.0, "dBm", "chosen", ge=-100, le=100)
-    port_power_dbm: float = _number(27.0, "dBm", "chosen", ge=-100, le=100)
-    min_rate: float = _number(0.5, "bit/s/Hz", "chosen", ge=0)
-    amplifier_efficiency: float = _number(0.35, "", "chosen", gt=0, le=1)
-    chain_power: float = _number(0.4, "W", "chosen", ge=0)
-    static_power: float = _number(1.0, "W", "chosen", ge=0)
-    user_power: float = _number(10e-3, "W", "chosen", ge=0)
-    control_power: float = _number(0.1, "W", "chosen", ge=0)
-    element_power: float = _number(10e-3, "W", "chosen", ge=0)
+    carrier: float = number(28e9, "Hz", "seed", gt=0)
+    bandwidth: float = number(10e6, "Hz", "seed", gt=0)
+    noise_dbm: float = number(-104.0, "dBm", "lit", ge=-200, le=100)
+    thickness: float = number(5.0, "wavelengths", "seed", gt=0)
+    layer_spacing: float | None = number(None, "wavelengths", "seed", gt=0)
+    feed_distance: float | None = number(None, "wavelengths", "seed", gt=0)
+    element_spacing: float = number(0.5, "wavelengths", "seed", gt=0)
+    antenna_spacing: float = number(0.5, "wavelengths", "seed", gt=0)
+    insertion_loss_db: float = number(0.0, "dB per layer", "chosen", ge=0)
+    amplitude_floor: float = number(1.0, "", "chosen", gt=0, le=1)
+    evm: float = number(0.0, "", "chosen", ge=0, lt=1)
+    station_height: float = number(15.0, "m", "seed", gt=0)
+    user_height: float = number(1.65, "m", "seed", ge=0)
+    distance: float = number(50.0, "m", "chosen", gt=0)
+    radius: float = number(10.0, "m", "chosen", ge=0)
+    path_loss_exponent: float = number(2.2, "", "chosen", gt=0)
+    power_dbm: float = number(30.0, "dBm", "chosen", ge=-100, le=100)
+    port_power_dbm: float = number(27.0, "dBm", "chosen", ge=-100, le=100)
+    min_rate: float = number(0.5, "bit/s/Hz", "chosen", ge=0)
+    amplifier_efficiency: float = number(0.35, "", "chosen", gt=0, le=1)
+    chain_power: float = number(0.4, "W", "chosen", ge=0)
+    static_power: float = number(1.0, "W", "chosen", ge=0)
+    user_power: float = number(10e-3, "W", "chosen", ge=0)
+    control_power: float = number(0.1, "W", "chosen", ge=0)
+    element_power: float = number(10e-3, "W", "chosen", ge=0)
 
     @property
     def spacing(self) -> float:

@@ -1,7 +1,5 @@
 """One task of an experiment: draw the channels of some trials, design on each, and score; the room where JAX starts."""
 
-import functools
-
 import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
@@ -15,13 +13,13 @@ from metamimo.geometry.planar import line_positions
 from metamimo.geometry.users import disc_distances
 from metamimo.papers.chunks import design_program, run_chunk
 from metamimo.papers.sim_miso_ee.scenario import SimMiso
-from metamimo.physics.kernels import Kernel
+from metamimo.papers.stacks import deepest_stack, isotropic_stack
 from metamimo.physics.patterns import Isotropic, psd_root
 from metamimo.problem import Consumption, Limit, Link, Objective, Problem
 from metamimo.randomness import purpose_key
 from metamimo.surfaces.base import Surface
 from metamimo.surfaces.digital import FullyDigital
-from metamimo.surfaces.feasible import FeasibleSet, PhaseDependentAmplitude, UnitModulus
+from metamimo.surfaces.feasible import PhaseDependentAmplitude
 from metamimo.surfaces.stacked import StackedSurface
 
 LIGHT = 3e8
@@ -71,7 +69,7 @@ def compute(experiment: Experiment, task: Task, checkpoints: tuple[int, ...] = (
     scenario = _scenario(experiment, task.index)
     choice = experiment.schemes[task.scheme]
     bare = bool(choice.options.get("bare", False))
-    surface = bare_array(scenario) if bare else stack(scenario, deepest_stack(experiment, scenario))
+    surface = bare_array(scenario) if bare else stack(scenario, deepest_stack(experiment, scenario.n_elements))
     options = {name: value for name, value in choice.options.items() if name != "bare"}
     plain = SchemeChoice(label=choice.label, scheme=choice.scheme, options=options)
     program = design_program(plain, draw_problem, (scenario.n_users, scenario.objective), checkpoints)
@@ -82,18 +80,24 @@ def compute(experiment: Experiment, task: Task, checkpoints: tuple[int, ...] = (
 def stack(scenario: SimMiso, max_layers: int) -> StackedSurface:
     """Return the stacked metasurface of a scenario, with room for a deeper one."""
     wavelength = LIGHT / scenario.carrier
-    return _stack(
-        scenario.n_layers,
-        max_layers,
-        scenario.n_elements,
-        scenario.n_ports,
-        wavelength,
-        *(wavelength * x for x in (scenario.element_spacing, scenario.antenna_spacing, scenario.spacing)),
-        wavelength * scenario.feeding,
-        scenario.kernel,
-        scenario.insertion_loss_db,
-        scenario.amplitude_floor,
+    surface = isotropic_stack(
+        n_layers=scenario.n_layers,
+        max_layers=max_layers,
+        n_elements=scenario.n_elements,
+        n_ports=scenario.n_ports,
+        wavelength=wavelength,
+        element_spacing=scenario.element_spacing * wavelength,
+        antenna_spacing=scenario.antenna_spacing * wavelength,
+        layer_spacing=scenario.spacing * wavelength,
+        feed_distance=scenario.feeding * wavelength,
+        kernel=scenario.kernel,
+        insertion_loss_db=scenario.insertion_loss_db,
+        antenna_array="line",
     )
+    if scenario.amplitude_floor == 1:
+        return surface
+    feasible = PhaseDependentAmplitude.of((max_layers, scenario.n_elements), floor=scenario.amplitude_floor)
+    return eqx.tree_at(lambda stacked: stacked.feasible, surface, feasible)
 
 
 def bare_array(scenario: SimMiso) -> FullyDigital:
@@ -159,50 +163,7 @@ def draw_problem(surface: Surface, numbers: Numbers, key: Array, users: int, obj
     return Problem(link=link, limits=limits, consumption=numbers.consumption, min_rate=rates, objective=objective)
 
 
-def deepest_stack(experiment: Experiment, scenario: SimMiso) -> int:
-    """Return the most layers that the grid has at this number of elements: one program serves them all."""
-    grid = (_scenario(experiment, index) for index in experiment.grid())
-    return max(point.n_layers for point in grid if point.n_elements == scenario.n_elements)
-
-
 def _scenario(experiment: Experiment, index: tuple[int, ...]) -> SimMiso:
     scenario = scenario_at(experiment, index)
     assert isinstance(scenario, SimMiso)
     return scenario
-
-
-@functools.lru_cache(maxsize=16)
-def _stack(
-    n_layers: int,
-    max_layers: int,
-    n_elements: int,
-    n_ports: int,
-    wavelength: float,
-    element_spacing: float,
-    antenna_spacing: float,
-    layer_spacing: float,
-    feed_distance: float,
-    kernel: Kernel,
-    insertion_loss_db: float,
-    amplitude_floor: float,
-) -> StackedSurface:
-    shape = (max_layers, n_elements)
-    feasible: FeasibleSet = UnitModulus(shape=shape)
-    if amplitude_floor < 1:
-        feasible = PhaseDependentAmplitude.of(shape, floor=amplitude_floor)
-    return StackedSurface.build(
-        n_layers=n_layers,
-        max_layers=max_layers,
-        n_elements=n_elements,
-        n_ports=n_ports,
-        wavelength=wavelength,
-        element_spacing=element_spacing,
-        antenna_spacing=antenna_spacing,
-        layer_spacing=layer_spacing,
-        feed_distance=feed_distance,
-        pattern=Isotropic(),
-        kernel=kernel,
-        insertion_loss_db=insertion_loss_db,
-        antenna_array="line",
-        feasible=feasible,
-    )

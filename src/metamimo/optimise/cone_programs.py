@@ -1,14 +1,13 @@
 """Cone programs solved by Clarabel on the host, and the way from a JAX program to such host code."""
 
 from collections.abc import Callable, Sequence
-from importlib import import_module
 from typing import Any, NamedTuple
 
 import jax
 import numpy as np
 from jaxtyping import Array
 
-from metamimo.errors import ConfigError, ShapeError
+from metamimo.errors import ShapeError
 
 LARGEST_ARGUMENT = 65536
 """Bytes of an array that JAX copies at once on its way to a callback. It leaves larger ones (from 100 KB on, JAX 0.10)
@@ -38,6 +37,13 @@ def square_cone(rows: np.ndarray, constant: float, bound: np.ndarray, bound_offs
     return Cone("SecondOrder", g, offset)
 
 
+def clarabel_module() -> Any:
+    """Return the solver's module, loaded where it is needed; it ships no types."""
+    import clarabel
+
+    return clarabel
+
+
 def solve_cones(cost: np.ndarray, cones: Sequence[Cone]) -> np.ndarray | None:
     """Minimise cost x under conic conditions by Clarabel's interior point method, on one thread.
 
@@ -47,17 +53,10 @@ def solve_cones(cost: np.ndarray, cones: Sequence[Cone]) -> np.ndarray | None:
 
     Returns:
         x, or None where the solver has none; it may be inexact, so the caller must measure it.
-
-    Raises:
-        ConfigError: if Clarabel is not installed.
     """
-    try:
-        clarabel: Any = import_module("clarabel")
-    except ImportError as missing:
-        raise ConfigError(
-            "clarabel: this precoder needs that package, which is missing: pip install clarabel"
-        ) from missing
     from scipy.sparse import csc_matrix
+
+    clarabel = clarabel_module()
 
     of_size = {
         "Zero": clarabel.ZeroConeT,
