@@ -20,6 +20,7 @@ from metamimo.surfaces.digital import FullyDigital
 KEY = jax.random.key(3)
 joint = eqx.filter_jit(hybrid_joint)
 digital = eqx.filter_jit(digital_pre)
+pga = eqx.filter_jit(hybrid_pga)
 wave = eqx.filter_jit(wave_sim)
 wave_alternating = eqx.filter_jit(wave_sim_pga)
 
@@ -126,6 +127,22 @@ def test_wave_domain_design_has_one_stream_a_port(scheme):
     assert ((f > 0).sum(1) == 1).all()
     np.testing.assert_array_equal(f.argmax(1), [1, 2])  # the two central of four ports
     assert chains(solution) == 2
+
+
+def test_a_guard_inside_the_ascent_stalls_where_the_precoder_would_restore_the_rates():
+    """The precoder leaves weak users exactly at their least rate; then the guard lets hardly any step pass."""
+    ratios = []
+    for seed in range(4):
+        p = miso(30 + seed, idle=True)
+        half = 0.5 * jnp.log(2) * pga(p, key=KEY).rates.min()
+        p = eqx.tree_at(lambda q: q.min_rate, p, jnp.full(2, half))
+        free, guarded = pga(p, key=KEY, max_rounds=60), pga(p, key=KEY, max_rounds=60, guard=True)
+        assert int(free.status) == Status.CONVERGED
+        assert float(free.rates.min()) * np.log(2) >= float(half) - 1e-6
+        assert int(guarded.status) in (Status.CONVERGED, Status.INFEASIBLE)
+        ratios.append(float(free.value / guarded.value))
+    assert min(ratios) > 1 - 1e-6
+    assert max(ratios) > 2
 
 
 @pytest.mark.parametrize("seed", range(3))

@@ -85,7 +85,7 @@ def _histories(solution: Solution, checkpoints: tuple[int, ...]) -> dict[str, Ar
     history = solution.history
     return {
         "history": history[jnp.minimum(jnp.asarray(checkpoints), history.size - 1)] * 1e-6,
-        "largest_fall": jnp.maximum(1 - history[1:] / history[:-1], 0).max(),
+        "largest_fall": (1 - history[1:] / history[:-1]).max(initial=0.0),
     }
 
 

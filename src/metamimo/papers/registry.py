@@ -45,13 +45,15 @@ FIGURES: dict[str, Entry] = {
 }
 _SIM_MISO_EE = "metamimo.papers.sim_miso_ee"
 FIGURES |= {
-    f"sim-miso-ee/{name}": Entry(f"{_SIM_MISO_EE}.figures", name, title)
+    f"sim-miso-ee/{name}": Entry(f"{_SIM_MISO_EE}.figures", name.replace("-", "_"), title)
     for name, title in (
         ("fig2", "Convergence of the alternating schemes"),
+        ("fig2-clarabel", "Two solvers of the layer programs (Fig. 2)"),
         ("fig3", "Energy efficiency and sum rate against antennas and meta-atoms (Figs. 3 and 4)"),
         ("fig5", "Energy efficiency and sum rate over power limits and least rates (Figs. 5 and 6)"),
         ("fig7", "Energy efficiency against the power limit, for limits of an antenna"),
         ("fig8", "Energy efficiency and sum rate against layers (Figs. 8 and 9)"),
+        ("fig8-pga", "The same by projected gradient ascent, the paper's optimiser"),
         ("fig10", "Energy efficiency against meta-atoms for powers of a meta-atom"),
     )
 }

@@ -63,9 +63,10 @@ def alternate(
     tolerance: float,
     max_rounds: int,
 ) -> Alternated:
-    """Take turns until a round gains little; a step that lowers the objective at reached rates is refused.
+    """Take turns until a round gains little; a round that lowers the objective at reached rates is refused.
 
-    Before all rates are reached the objective may fall.
+    A round is judged at its end: phases may break least rates that the precoder then restores. As long as rates are
+    missed, every round is taken, until one changes the objective as little.
 
     Args:
         problem: the problem.
@@ -78,22 +79,22 @@ def alternate(
         max_rounds: limit of rounds.
     """
 
+    def following(state: State, precoder: Precoder) -> Precoder:
+        return digital(active_channel(problem, state, problem.link.ports[0]), precoder)
+
     def judged(old: tuple, state: State, precoder: Precoder) -> tuple:
         value, shortfall = value_and_shortfall(problem, state, precoder, fixed)
+        better = (old[3] > SLACK) | ((shortfall <= SLACK) & (value >= old[2]))
         new = (state, precoder, value, shortfall)
-        reached, was = shortfall <= SLACK, old[3] <= SLACK
-        better = jnp.where(was, reached & (value >= old[2]), reached | (shortfall <= old[3]))
         return jax.tree.map(lambda a, b: jnp.where(better, a, b), new, old)
 
     def round_of(carry: tuple) -> tuple:
         here, history, i, steps, _ = carry
-        before, was = here[2], here[3] <= SLACK
-        h = active_channel(problem, here[0], problem.link.ports[0])
-        here = judged(here, here[0], digital(h, here[1]))
+        before = here[2]
         state, done = phases(here[0], here[1])
-        here = judged(here, state, here[1])
+        here = judged(here, state, following(state, here[1]))
         i = i + 1
-        flat = was & (here[2] - before <= tolerance * here[2])
+        flat = jnp.abs(here[2] - before) <= tolerance * here[2]
         return here, history.at[i].set(here[2]), i, steps + done, flat
 
     def going(carry: tuple) -> Array:
@@ -101,6 +102,7 @@ def alternate(
         return ~flat & (i < max_rounds) & jnp.isfinite(here[2])
 
     first = (state, precoder, *value_and_shortfall(problem, state, precoder, fixed))
+    first = judged(first, state, following(state, precoder))
     history, zero = jnp.full(max_rounds + 1, first[2]), jnp.asarray(0)
     here, history, i, steps, flat = jax.lax.while_loop(
         going, round_of, (first, history, zero, zero, jnp.asarray(False))

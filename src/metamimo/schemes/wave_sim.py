@@ -109,7 +109,7 @@ def wave_sim_pga(
         return _one_stream_a_port(jnp.asarray(stage.powers), owners)
 
     def phases(state: State, precoder: Precoder) -> tuple[State, Array]:
-        tuned = ascend_phases(problem.link, state, precoder, problem.min_rate)
+        tuned = ascend_phases(problem.link, state, precoder, jnp.zeros_like(problem.min_rate))
         return tuned.state, tuned.iterations
 
     end = alternate(problem, powers, phases, state, first, fixed, tolerance=tolerance, max_rounds=max_rounds)

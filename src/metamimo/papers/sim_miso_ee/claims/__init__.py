@@ -6,9 +6,9 @@ not give are ours and named so.
 
 from metamimo.papers.sim_miso_ee.claims.antennas import fig3
 from metamimo.papers.sim_miso_ee.claims.atoms import fig5
-from metamimo.papers.sim_miso_ee.claims.convergence import fig2
-from metamimo.papers.sim_miso_ee.claims.layers import fig8
+from metamimo.papers.sim_miso_ee.claims.convergence import fig2, fig2_clarabel
+from metamimo.papers.sim_miso_ee.claims.layers import fig8, fig8_pga
 from metamimo.papers.sim_miso_ee.claims.power import fig7
 from metamimo.papers.sim_miso_ee.claims.prices import fig10
 
-__all__ = ["fig2", "fig3", "fig5", "fig7", "fig8", "fig10"]
+__all__ = ["fig2", "fig2_clarabel", "fig3", "fig5", "fig7", "fig8", "fig8_pga", "fig10"]

@@ -13,7 +13,7 @@ from metamimo.papers.checks import (
     at_point,
     minus,
 )
-from metamimo.papers.sim_miso_ee.claims.labels import ALL_CHAINS, JOINT, SE
+from metamimo.papers.sim_miso_ee.claims.labels import ALL_CHAINS, JOINT, PGA, PGA_ALL_CHAINS, SE
 
 PEAK = 3
 
@@ -85,6 +85,34 @@ def fig8(layers: Grid, elements: Grid) -> tuple[Claim, ...]:
             "three to five layers are satisfactory for energy efficiency and sum rate",
             "at least 0.9 of the best energy efficiency, 0.8 of the best sum rate",
             all_within(_satisfactory(layers, n), 0.0, 1.0, "ratio of the requirement to what is reached"),
+        ),
+    )
+
+
+def fig8_pga(layers: Grid) -> tuple[Claim, ...]:
+    """Return the claims on Figs. 8 and 9 with the paper's optimiser.
+
+    Args:
+        layers: numbers of layers.
+    """
+
+    def at(scheme: str, count: Number) -> Samples:
+        return at_point(scheme, {"n_layers": count}, EE)
+
+    return (
+        Claim(
+            "C15-pga",
+            "energy efficiency rises with the layers, peaks at three, then falls",
+            "three minus every other number of layers > 0",
+            all_positive(
+                {
+                    f"{scheme}, {PEAK} minus {count} layers": minus(at(scheme, PEAK), at(scheme, count))
+                    for scheme in (PGA, PGA_ALL_CHAINS)
+                    for count in layers
+                    if count != PEAK
+                },
+                "one random start a draw, as the paper has it",
+            ),
         ),
     )
 
