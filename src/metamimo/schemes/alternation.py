@@ -107,8 +107,9 @@ def alternate(
     here, history, i, steps, flat = jax.lax.while_loop(
         going, round_of, (first, history, zero, zero, jnp.asarray(False))
     )
-    history = jnp.where(jnp.arange(max_rounds + 1) > i, here[2], history)
+    state, precoder, value, shortfall = here
+    history = jnp.where(jnp.arange(max_rounds + 1) > i, value, history)
     status = jnp.where(flat, Status.CONVERGED, Status.ITERATION_LIMIT)
-    status = jnp.where(here[3] > SLACK, Status.INFEASIBLE, status)
-    status = jnp.where(jnp.isfinite(here[2]), status, Status.NOT_FINITE)
-    return Alternated(*here, history, i, steps, status)
+    status = jnp.where(shortfall > SLACK, Status.INFEASIBLE, status)
+    status = jnp.where(jnp.isfinite(value), status, Status.NOT_FINITE)
+    return Alternated(state, precoder, value, shortfall, history, i, steps, status)

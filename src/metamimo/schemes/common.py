@@ -163,8 +163,7 @@ def channel_and_gains(problem: Problem) -> tuple[Complex[Array, "user rx element
     if _is_fixed(problem):
         h = broadcast_forward(problem.link, jnp.zeros(surface.feasible.shape))[0] * unit_noise
         return h, jnp.ones(h.shape[-1])
-    gains = surface.gain_limits()
-    return None if gains is None else (problem.link.channel[0, 0] * unit_noise, gains)
+    return surface.envelope(problem.link.channel[0, 0] * unit_noise)
 
 
 def _is_fixed(problem: Problem) -> bool:

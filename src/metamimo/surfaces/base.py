@@ -108,3 +108,14 @@ class Surface(eqx.Module):
         (weak log-majorisation, Horn 1950). They give upper bounds of rates (`metamimo.bounds`).
         """
         return None
+
+    def envelope(
+        self, rows: Complex[Array, "*rest element"]
+    ) -> tuple[Complex[Array, "*rest element"], Float[Array, " mode"]] | None:
+        """Return rows V^-1 and bounds of the squared singular values of V A(state), for a fixed V; None if unknown.
+
+        rows @ A(state) is their product, so the pair bounds what any state makes of the rows. V = I, with the bounds
+        of `gain_limits`, unless a surface knows a better basis.
+        """
+        gains = self.gain_limits()
+        return None if gains is None else (rows, gains)

@@ -5,6 +5,7 @@ from metamimo.registry import Registry
 SURFACES = Registry(
     "surface",
     {
+        "coupled_stack": "metamimo.surfaces.coupled:CoupledStack",
         "digital": "metamimo.surfaces.digital:FullyDigital",
         "hybrid_fully_connected": "metamimo.surfaces.hybrid:FullyConnectedHybrid",
         "hybrid_sub_connected": "metamimo.surfaces.hybrid:SubConnectedHybrid",

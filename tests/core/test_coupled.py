@@ -1,0 +1,245 @@
+"""Stack of coupled dipoles: energy, reciprocity, far field, special cases, derivatives, bound."""
+
+import inspect
+import itertools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from metamimo.errors import ConfigError
+from metamimo.physics.dipoles import interaction
+from metamimo.surfaces.coupled import CoupledStack, inverse_root
+
+UP, ALONG_X = np.array([[0.0, 0.0, 1.0]]), np.array([[1.0 + 0j, 0.0, 0.0]])
+
+
+def stack(**changes):
+    return CoupledStack.build(**{"n_layers": 2, "n_elements": 9, "n_ports": 3, "wavelength": 0.01} | changes)
+
+
+def states(surface, count, seed=0):
+    return surface.feasible.random(jax.random.key(seed), (count,))
+
+
+@jax.jit
+def powers(surface, many):
+    """Radiated and absorbed power matrices and impedances of several states."""
+    one = lambda s: (surface.power_matrix(s, "radiated"), surface.absorbed_power(s), surface.impedance(s))  # noqa: E731
+    return jax.lax.map(one, many)
+
+
+def reflection_of(z):
+    one = np.eye(z.shape[-1])
+    return (z - one) @ np.linalg.inv(z + one)
+
+
+def reflection(surface, state):
+    return reflection_of(np.asarray(surface.impedance(state)[0]))
+
+
+@pytest.mark.parametrize(
+    ("backplane", "loss", "balanced"), list(itertools.product([True, False], [0.0, 0.03], [True, False]))
+)
+def test_what_the_ports_accept_is_radiated_or_absorbed(backplane, loss, balanced):
+    for budget in ("accepted", "available"):
+        surface = stack(backplane=backplane, loss=loss, balanced=balanced, budget=budget)
+        radiated, absorbed, impedance = (np.asarray(m)[:, 0] for m in powers(surface, states(surface, 20)))
+        gamma = reflection_of(impedance)
+        passed = np.eye(3) - gamma.conj().swapaxes(1, 2) @ gamma
+        accepted = np.eye(3) if budget == "accepted" else passed
+        np.testing.assert_allclose(radiated + absorbed, np.broadcast_to(accepted, radiated.shape), atol=1e-9)
+        assert (np.abs(absorbed).max() > 1e-4) == (loss > 0)
+
+
+@pytest.mark.parametrize("backplane", [True, False])
+def test_radiated_power_is_the_integral_of_the_far_field(backplane):
+    surface = stack(n_ports=2, backplane=backplane)
+    state = states(surface, 1)[0]
+    y = np.asarray(surface.response(state)[0]) @ np.array([1.0, 0.3 - 0.8j])
+    nodes, weights = np.polynomial.legendre.leggauss(60)
+    if backplane:
+        nodes, weights = (nodes + 1) / 2, weights / 2
+    azimuth = 2 * np.pi * np.arange(64) / 64
+    c, a = (x.ravel() for x in np.meshgrid(nodes, azimuth, indexing="ij"))
+    s, zero = np.sqrt(1 - c**2), 0 * c
+    towards = np.stack([s * np.cos(a), s * np.sin(a), c], -1)
+    theta = np.stack([c * np.cos(a), c * np.sin(a), -s], -1) + 0j
+    phi = np.stack([-np.sin(a), np.cos(a), zero], -1) + 0j
+    density = sum(np.abs(surface.plane_wave_rows(towards, pol) @ y) ** 2 for pol in (theta, phi))
+    radiated = (density.reshape(60, 64) * weights[:, None]).sum() * 2 * np.pi / 64 / (4 * np.pi)
+    coupled = np.asarray(surface.coupling[0])
+    assert radiated == pytest.approx((y.conj() @ coupled @ y).real, rel=1e-9)
+
+
+@pytest.mark.parametrize("budget", ["accepted", "available"])
+def test_ports_are_reciprocal_and_resistive(budget):
+    surface = stack(budget=budget, loss=0.02)
+    for state in states(surface, 5):
+        z = np.asarray(surface.impedance(state)[0])
+        np.testing.assert_allclose(z, z.T, rtol=0, atol=1e-12)
+        assert np.linalg.eigvalsh(z.real).min() > 0
+    assert np.linalg.eigvalsh(surface.coupling[0]).min() >= -1e-9
+
+
+def test_incident_minus_reflected_waves_are_accepted():
+    surface = stack(budget="available")
+    state = states(surface, 1)[0]
+    b = np.array([0.2, 1j, -0.7 + 0.1j])
+    z = np.asarray(surface.impedance(state)[0])
+    a = 2 * np.linalg.solve(z + np.eye(3), b)
+    reflected = reflection(surface, state) @ b
+    assert (np.abs(b) ** 2).sum() - (np.abs(reflected) ** 2).sum() == pytest.approx(
+        (a.conj() @ z.real @ a).real, rel=1e-12
+    )
+
+
+def test_one_atom_scatters_what_it_takes_from_a_wave():
+    """Optical theorem: -Im(alpha) = |alpha|^2 in units of the radiation damping; phi = 1 is no atom."""
+    surface = stack(n_layers=1, n_elements=1)
+    phi = jnp.exp(-1j * jnp.linspace(0, 2 * np.pi, 101))
+    alpha = jnp.stack([surface.polarisabilities(x[None, None])[0, 0] for x in phi])
+    np.testing.assert_allclose(-alpha.imag, jnp.abs(alpha) ** 2, atol=1e-12)
+    assert alpha[0] == 0
+    np.testing.assert_allclose((1 / alpha[1:-1]).imag, 1, atol=1e-10)
+
+
+@pytest.mark.parametrize("pitch", [0.5, 0.3])
+def test_state_is_the_transmission_of_an_infinite_layer(pitch):
+    surface = stack(n_layers=1, n_elements=1, element_spacing=pitch * 0.01)
+    sheet = 3 / (2 * np.pi * pitch**2)  # k / A over gamma
+    for theta in np.linspace(0.1, 6.2, 7):
+        alpha = complex(surface.polarisabilities(jnp.exp(-1j * theta)[None, None])[0, 0])
+        assert abs(1 - 1j * sheet / (1 / alpha - interaction(pitch)) - np.exp(-1j * theta)) <= 1e-9
+
+
+@pytest.mark.parametrize("theta", [1.0, 3.0])
+def test_middle_of_a_large_layer_transmits_its_phase_and_reflects_nothing(theta):
+    """What the edges still do in the middle depends on the phase: 0.003 to 0.005, and 0.012 at theta = 2."""
+    side, pitch = 31, 0.5
+    surface = stack(n_layers=1, n_elements=side**2, n_ports=1, backplane=False)
+    alpha = np.asarray(surface.polarisabilities(jnp.full((1, side**2), jnp.exp(-1j * theta))))[0]
+    incident = np.concatenate([np.ones(side**2), np.full(side**2, 1j)])  # E / eta and j H of a wave along z
+    moments = alpha * np.linalg.solve(np.eye(2 * side**2) - np.asarray(surface.atoms[0]) * alpha, incident)
+    p, m = moments[: side**2], moments[side**2 :] / 1j
+    middle = np.zeros((side, side), bool)
+    middle[13:18, 13:18] = True
+    sheet = 3 / (2 * np.pi * pitch**2)
+    forward = 1 - 0.5j * sheet * (p + m)[middle.ravel()].mean()
+    backward = -0.5j * sheet * (p - m)[middle.ravel()].mean()
+    assert abs(forward - np.exp(-1j * theta)) < 0.01
+    assert abs(backward) < 1e-12
+
+
+@pytest.mark.parametrize("budget", ["accepted", "available"])
+def test_transparent_layer_is_not_there(budget):
+    two, one, none = (stack(n_layers=count, budget=budget) for count in (2, 1, 0))
+    state = states(one, 1)[0]
+    rows = [s.plane_wave_rows(UP, ALONG_X)[None] for s in (two, one, none)]
+    above = two.apply_rows(jnp.concatenate([state, jnp.ones((1, 9))]), rows[0])
+    np.testing.assert_allclose(above, one.apply_rows(state, rows[1]), atol=1e-12)
+    bare = none.apply_rows(jnp.ones((0, 9), complex), rows[2])
+    np.testing.assert_allclose(two.apply_rows(jnp.ones((2, 9), complex), rows[0]), bare, atol=1e-12)
+
+
+def test_bare_antenna_over_a_plane_has_the_gain_of_a_dipole_and_its_image():
+    bare = stack(n_layers=0, n_ports=1)
+    gain = np.abs(bare.apply_rows(jnp.ones((0, 9), complex), bare.plane_wave_rows(UP, ALONG_X)[None])) ** 2
+    assert 10 * np.log10(float(gain.squeeze())) == pytest.approx(7.17, abs=0.005)
+
+
+@pytest.mark.parametrize(("budget", "balanced"), list(itertools.product(["accepted", "available"], [True, False])))
+def test_gradient_of_a_rate_is_that_of_central_differences(budget, balanced):
+    surface = stack(budget=budget, balanced=balanced, loss=0.01)
+    rows = jax.random.normal(jax.random.key(5), (1, 3, surface.n_elements), complex)
+    w = jax.random.normal(jax.random.key(6), (3, 3), complex)
+
+    @jax.jit
+    def rate(theta):
+        f = jnp.abs(surface.apply_rows(jnp.exp(-1j * theta), rows)[0] @ w) ** 2
+        own = jnp.diagonal(f)
+        return jnp.log1p(own / (f.sum(1) - own + 1)).sum()
+
+    theta = -jnp.angle(states(surface, 1)[0])
+    gradient, step = jax.grad(rate)(theta), 1e-5
+    for seed in range(3):
+        d = jax.random.normal(jax.random.key(seed), theta.shape)
+        slope = (rate(theta + step * d) - rate(theta - step * d)) / (2 * step)
+        assert float(slope) == pytest.approx(float((gradient * d).sum()), rel=1e-7)
+
+
+def test_no_state_exceeds_the_gain_of_any_currents():
+    surface = stack(n_ports=1)
+    rows = jnp.asarray(surface.plane_wave_rows(UP, ALONG_X))
+    white, gains = surface.envelope(rows)
+    bound = float((jnp.abs(white) ** 2).sum() * gains[0])
+    gain = jax.jit(lambda theta: (jnp.abs(surface.apply_rows(jnp.exp(-1j * theta), rows[None])) ** 2).sum())
+    random = [float(gain(-jnp.angle(s))) for s in states(surface, 100)]
+    assert max(random) < bound
+    ascend = jax.jit(jax.value_and_grad(lambda theta: jnp.log(gain(theta))))
+    theta = -jnp.angle(states(surface, 1)[0])
+    for _ in range(200):
+        theta = theta + 0.3 * ascend(theta)[1]
+    assert max(random) < float(gain(theta)) < bound
+
+
+@pytest.mark.parametrize("detuning", [0.97, 1.02, 1.1])
+def test_atoms_off_the_carrier_stay_lossless(detuning):
+    surface, carrier = stack(detuning=(1.0, detuning), n_ports=2), stack(n_ports=2)
+    many = states(surface, 5)
+    radiated, _, impedance = powers(surface, many)
+    np.testing.assert_allclose(impedance[:, 0], powers(carrier, many)[2][:, 0], atol=1e-10)
+    np.testing.assert_allclose(radiated[:, 1], np.broadcast_to(np.eye(2), (5, 2, 2)), atol=1e-9)
+    assert float(jnp.abs(impedance[:, 1] - impedance[:, 0]).max()) > 0.01
+
+
+def test_frequencies_of_a_grid_serve_their_own_rows():
+    surface = stack(detuning=(1.0, 1.05))
+    state = states(surface, 1)[0]
+    rows = jax.random.normal(jax.random.key(1), (2, 4, 2, surface.n_elements), complex)
+    expected = jnp.einsum("fabe,fep->fabp", rows, surface.response(state))
+    np.testing.assert_allclose(surface.apply_rows(state, rows), expected, rtol=1e-11, atol=1e-12)
+
+
+def test_density_of_atoms_settles():
+    """A lens of one layer on a fixed aperture: its gain hardly depends on the pitch once it is fine."""
+    gains = []
+    for side in (6, 8, 10):
+        pitch = 2.5 / side
+        surface = CoupledStack.build(
+            n_layers=1, n_elements=side**2, n_ports=1, wavelength=1.0, element_spacing=pitch, feed_distance=0.625
+        )
+        places = np.asarray(surface.positions)
+        distance = np.linalg.norm(places[:-1] - places[-1], axis=1)
+        lens = jnp.exp(2j * np.pi * (distance - distance.min()))[None]
+        gain = np.abs(surface.apply_rows(lens, surface.plane_wave_rows(UP, ALONG_X)[None])) ** 2
+        gains.append(10 * np.log10(float(gain.squeeze())))
+    assert np.abs(np.array(gains) - np.mean(gains)).max() <= 0.3
+
+
+def test_inverse_root_and_its_derivative_at_equal_eigenvalues():
+    a = jnp.diag(jnp.array([2.0, 2.0, 5.0]))
+    d = jnp.array([[0.1, 0.3, -0.2], [0.3, -0.5, 0.7], [-0.2, 0.7, 0.4]])
+    root, slope = jax.jvp(inverse_root, (a,), (d,))
+    np.testing.assert_allclose(root @ a @ root, np.eye(3), atol=1e-14)
+    h = 1e-6
+    np.testing.assert_allclose(slope, (inverse_root(a + h * d) - inverse_root(a - h * d)) / (2 * h), atol=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"layer_spacing": 0.001}, r"layer_spacing: point dipoles need at least 0\.2 wavelengths, got 0\.1"),
+        ({"element_spacing": 0.008}, r"element_spacing: must lie in \(0, 0\.7\] wavelengths, got 0\.8"),
+        ({"loss": -0.1}, r"loss: must not be negative, got -0\.1"),
+        ({"budget": "radiated"}, "budget: must be one of accepted, available, got 'radiated'"),
+        ({"n_layers": -1}, "n_layers: must be at least 0, got -1"),
+        ({"wavelength": 0.0}, r"wavelength: must be positive, got 0\.0"),
+        ({"detuning": ()}, "detuning: frequencies over the carrier must be positive"),
+    ],
+)
+def test_bad_stacks_have_one_clear_message(changes, message):
+    unchecked = inspect.unwrap(CoupledStack.build.__func__)  # the run-time type check would answer first
+    with pytest.raises(ConfigError, match=message):
+        unchecked(CoupledStack, **{"n_layers": 2, "n_elements": 9, "n_ports": 3, "wavelength": 0.01} | changes)
