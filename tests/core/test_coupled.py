@@ -10,7 +10,9 @@ import pytest
 
 from metamimo.errors import ConfigError
 from metamimo.physics.dipoles import interaction
+from metamimo.problem import Link
 from metamimo.surfaces.coupled import CoupledStack, inverse_root
+from metamimo.tuners.lbfgs import tune_lbfgs
 
 UP, ALONG_X = np.array([[0.0, 0.0, 1.0]]), np.array([[1.0 + 0j, 0.0, 0.0]])
 
@@ -182,6 +184,21 @@ def test_no_state_exceeds_the_gain_of_any_currents():
     for _ in range(200):
         theta = theta + 0.3 * ascend(theta)[1]
     assert max(random) < float(gain(theta)) < bound
+
+
+def test_another_layer_never_lowers_the_optimum():
+    """Nested geometry: the new layer starts as one that is not there."""
+    best, state = 0.0, jnp.ones((0, 4), complex)
+    for count in (1, 2, 3):
+        surface = stack(n_layers=count, n_elements=4, n_ports=1)
+        rows = surface.plane_wave_rows(UP, ALONG_X)[None, None, :, None]
+        link = Link.broadcast(surface, rows[0, 0], noise_power=1.0, bandwidth=1.0, frequency=3e10)
+        state = jnp.concatenate([state, jnp.ones((1, 4))])
+        tuned = tune_lbfgs(link, state, jnp.ones((1, 1, 1), complex), tolerance=1e-8, window=5, max_iterations=100)
+        assert float(tuned.history[0]) >= best * (1 - 1e-9)
+        assert float(tuned.history[-1]) >= best * (1 - 1e-6)
+        best, state = float(tuned.history[-1]), tuned.state
+    assert best > 0
 
 
 @pytest.mark.parametrize("detuning", [0.97, 1.02, 1.1])

@@ -36,6 +36,13 @@ def test_coupling_is_the_integral_of_the_pattern(name: str, wavelength: float) -
     np.testing.assert_allclose(pattern.coupling(POSITIONS, wavelength), expected, atol=1e-8)
 
 
+def test_isotropic_coupling_is_the_sinc_of_the_distances() -> None:
+    distance = np.linalg.norm(POSITIONS[:, None] - POSITIONS, axis=-1)
+    for wavelength in (1.0, 1.6):
+        found = Isotropic().coupling(POSITIONS, wavelength)
+        np.testing.assert_allclose(found, np.sinc(2 * distance / wavelength), rtol=0, atol=1e-12)
+
+
 @pytest.mark.parametrize(("name", "diagonal"), [("isotropic", 1.0), ("field_sample", np.pi / 6)])
 def test_coupling_is_hermitian_and_positive_with_the_stated_diagonal(name: str, diagonal: float) -> None:
     c = PATTERNS[name].coupling(grid_positions(100, 0.5), 1.0)

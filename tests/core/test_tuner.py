@@ -1,4 +1,6 @@
-"""Phase stage at a fixed precoder: Theorem 2, invariances, and what batching may change."""
+"""Phase stage at fixed covariances or a fixed precoder: Theorems 1 and 2, invariances, and what batching may change."""
+
+from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
@@ -21,12 +23,13 @@ from metamimo.metrics.effective import broadcast_forward
 from metamimo.metrics.evaluate import evaluate
 from metamimo.metrics.rates import linear_sum_rate, received_over_unit_noise
 from metamimo.optimise.projected_gradient import StepRule, ascend, start_point
+from metamimo.precoders.covariances import mac_rate
 from metamimo.precoders.energy_efficient import Reduced, reduced_step
 from metamimo.precoders.matched import maximum_ratio
 from metamimo.problem import Consumption, Design, Limit, Link, Problem
 from metamimo.surfaces.feasible import QuantizedPhase, UnitModulus
 from metamimo.surfaces.stacked import StackedSurface
-from metamimo.tuners.fixed_precoder import fixed_precoder_rate
+from metamimo.tuners.fixed_precoder import fixed_precoder_rate, rate_over_state
 
 
 @jax.jit
@@ -36,10 +39,42 @@ def rate_and_gradient(link: Link, state: jax.Array, f: jax.Array) -> tuple[jax.A
     return value, backward(state, kept)
 
 
-def numpy_rate(link: Link, state: np.ndarray, f: np.ndarray) -> float:
+@jax.jit
+def dual_rate_and_gradient(link: Link, state: jax.Array, x: jax.Array) -> tuple[jax.Array, jax.Array]:
+    forward, backward = rate_over_state(link, lambda h: mac_rate(h, x))
+    value, kept = forward(state)
+    return value, backward(state, kept)
+
+
+def numpy_channel(link: Link, state: np.ndarray) -> np.ndarray:
     b = stack_product(link.surfaces[0], state)
-    h = np.asarray(link.channel)[0, 0] @ b / np.sqrt(float(link.noise_power))
-    return broadcast_rates(h, f).sum()
+    return np.asarray(link.channel)[0, 0] @ b / np.sqrt(float(link.noise_power))
+
+
+def numpy_rate(link: Link, state: np.ndarray, f: np.ndarray) -> float:
+    return broadcast_rates(numpy_channel(link, state), f).sum()
+
+
+def numpy_dual_rate(link: Link, state: np.ndarray, x: np.ndarray) -> float:
+    """ln|I + sum_k H_k^H X_k X_k^H H_k|."""
+    rows = x.conj().swapaxes(-1, -2) @ numpy_channel(link, state)
+    return np.linalg.slogdet(np.eye(rows.shape[-1]) + (rows.conj().swapaxes(-1, -2) @ rows).sum(0))[1]
+
+
+def assert_derivative(rate: Callable[[np.ndarray], float], state: np.ndarray, gradient: np.ndarray) -> None:
+    """Compare dR/dphi*, its parts apart, and dR/dtheta with central differences."""
+    measured = conjugate_gradient_by_differences(rate, state)
+    assert relative_error(gradient.real, measured.real) <= 1e-7
+    assert relative_error(gradient.imag, measured.imag) <= 1e-7
+
+    slope = 2 * np.imag(np.conj(state) * gradient)
+    theta, by_angle = np.angle(state), np.empty(state.shape)
+    for index in np.ndindex(state.shape):
+        unit = np.zeros(state.shape)
+        unit[index] = 1e-5
+        ends = [rate(np.exp(1j * (theta + sign * unit))) for sign in (1, -1)]
+        by_angle[index] = (ends[0] - ends[1]) / 2e-5
+    assert relative_error(slope, by_angle) <= 1e-7
 
 
 @pytest.mark.parametrize(
@@ -52,18 +87,17 @@ def test_theorem_2_is_the_derivative(surface: StackedSurface) -> None:
     state, f = phases(1, 3, 9), scaled(gaussian(2, 2, surface.n_ports, 2), 2.0)
     value, gradient = (np.asarray(x) for x in rate_and_gradient(link, jnp.asarray(state), jnp.asarray(f)))
     assert float(value) == pytest.approx(numpy_rate(link, state, f), rel=1e-12)
-    measured = conjugate_gradient_by_differences(lambda s: numpy_rate(link, s, f), state)
-    assert relative_error(gradient.real, measured.real) <= 1e-7
-    assert relative_error(gradient.imag, measured.imag) <= 1e-7
+    assert_derivative(lambda s: numpy_rate(link, s, f), state, gradient)
 
-    slope = 2 * np.imag(np.conj(state) * gradient)
-    theta, by_angle = np.angle(state), np.empty(state.shape)
-    for index in np.ndindex(state.shape):
-        unit = np.zeros(state.shape)
-        unit[index] = 1e-5
-        ends = [numpy_rate(link, np.exp(1j * (theta + sign * unit)), f) for sign in (1, -1)]
-        by_angle[index] = (ends[0] - ends[1]) / 2e-5
-    assert relative_error(slope, by_angle) <= 1e-7
+
+@pytest.mark.parametrize("surface", [even_stack(3, 9, 6), uneven_stack(3, max_layers=3)], ids=["even", "uneven"])
+def test_theorem_1_is_the_derivative(surface: StackedSurface) -> None:
+    """Acceptance check 8 for dirty paper coding: the dual channel's rate at fixed covariances."""
+    link = broadcast_link(surface)
+    state, x = phases(1, 3, 9), scaled(gaussian(3, 2, 2, 2), 2.0)
+    value, gradient = (np.asarray(a) for a in dual_rate_and_gradient(link, jnp.asarray(state), jnp.asarray(x)))
+    assert float(value) == pytest.approx(numpy_dual_rate(link, state, x), rel=1e-12)
+    assert_derivative(lambda s: numpy_dual_rate(link, s, x), state, gradient)
 
 
 def test_what_the_forward_pass_keeps_serves_another_precoder() -> None:

@@ -2,26 +2,33 @@
 
 import math
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from metamimo.bounds.rate_targets import power_for_rates, targets_are_impossible
+from metamimo.channels.rayleigh import path_gain
+from metamimo.conventions import NAT_TO_BIT, dbm_to_watt
 from metamimo.errors import ConfigError
 from metamimo.experiments.config import scenario_at
 from metamimo.experiments.tasks import Task, all_tasks, program_of
+from metamimo.geometry.planar import grid_positions, line_positions
 from metamimo.metrics.effective import effective_channel
 from metamimo.metrics.evaluate import evaluate
 from metamimo.papers import registry
 from metamimo.papers.quantities import VARIABLES
 from metamimo.papers.sim_miso_ee import simulate
 from metamimo.papers.sim_miso_ee.scenario import SimMiso
+from metamimo.physics.diffraction import propagation_matrix
 from metamimo.problem import Design
 from metamimo.randomness import trial_key
 
 PAPER = SimMiso()
 FIGURES = registry.names("sim-miso-ee/all")
 WAVELENGTH = simulate.LIGHT / PAPER.carrier
+scored = eqx.filter_jit(evaluate)
 
 
 def stack(**changes):
@@ -36,12 +43,22 @@ def drawn(scenario=PAPER, trial=0):
     return simulate.draw_problem(surface, numbers, key, scenario.n_users, scenario.objective)
 
 
-@pytest.mark.parametrize(("layers", "norm"), [(1, 0.959), (2, 0.999), (3, 1.000), (5, 1.000), (10, 1.017)])
-def test_norms_of_the_hops_are_those_of_the_spec(layers, norm):
+def random_design(p):
+    """Random phases and a weak random precoder."""
+    state = p.link.surfaces[0].feasible.random(jax.random.key(1))
+    return state, 0.1 * jax.random.normal(jax.random.key(2), (1, 1, 4, 6, 1), dtype=complex)
+
+
+def test_norms_of_the_hops_are_those_of_the_spec():
     """Acceptance check (b): quasi-passive hops at the paper's thickness."""
-    hop = np.asarray(stack(n_layers=layers).hops[0])
-    np.testing.assert_allclose(hop, hop.T, atol=1e-15)
-    assert np.linalg.norm(hop, 2) == pytest.approx(norm, abs=1e-3)
+    norms = {}
+    for layers in range(1, 11):
+        hop = np.asarray(stack(n_layers=layers).hops[0])
+        np.testing.assert_allclose(hop, hop.T, rtol=0, atol=1e-12)
+        norms[layers] = np.linalg.norm(hop, 2)
+    assert max(norms.values()) <= 1.02
+    for layers, norm in ((1, 0.959), (2, 0.999), (3, 1.000), (5, 1.000), (10, 1.017)):
+        assert norms[layers] == pytest.approx(norm, abs=1e-3)
 
 
 def test_entries_of_the_first_hop_are_the_conjugate_of_equation_1():
@@ -52,18 +69,36 @@ def test_entries_of_the_first_hop_are_the_conjugate_of_equation_1():
     r = np.sqrt((atoms[:, :1] - x) ** 2 + atoms[:, 1:] ** 2 + d**2)
     area = WAVELENGTH**2 / 4
     w = area * d / r**2 * (1 / (2 * math.pi * r) - 1j / WAVELENGTH) * np.exp(2j * math.pi * r / WAVELENGTH)
-    np.testing.assert_allclose(np.asarray(surface.first), w.conj(), rtol=1e-10)
+    np.testing.assert_allclose(np.asarray(surface.first), w.conj(), rtol=1e-12)
+
+
+def captured_power(first):
+    """Of every antenna, by the first layer."""
+    return (np.abs(np.asarray(first)) ** 2).sum(0)
+
+
+def plane(layers):
+    """What a layer without end would capture."""
+    return math.pi / 4 + (layers / 5) ** 2 / (32 * math.pi)
 
 
 def test_captured_power_grows_with_the_layers_and_stays_below_the_whole_plane():
-    captured = []
-    for layers in (1, 2, 3, 5, 10):
-        first = np.asarray(stack(n_layers=layers).first)
-        captured.append((np.abs(first) ** 2).sum(0).max())  # of a central antenna
-        d = 5 * WAVELENGTH / layers
-        assert captured[-1] < math.pi / 4 + WAVELENGTH**2 / (32 * math.pi * d**2)
-    assert (np.diff(captured) > 0).all()
-    assert captured[-1] == pytest.approx(0.757, abs=0.01)
+    captured = np.array([captured_power(stack(n_layers=layers).first) for layers in range(1, 11)])
+    assert (np.diff(captured, axis=0) > 0).all()
+    assert (captured.max(1) < [plane(layers) for layers in range(1, 11)]).all()
+    assert captured[-1].max() == pytest.approx(0.7567, abs=1e-3)  # of a central antenna
+
+
+@pytest.mark.parametrize(
+    ("elements", "captured"), [(36, 0.7567), (100, 0.7981), (196, 0.8102), (400, 0.8167), (900, 0.8203)]
+)
+def test_larger_layers_capture_more_but_less_than_the_whole_plane(elements, captured):
+    """Ten layers; the first hop alone, as a whole stack of that size takes seconds."""
+    half = WAVELENGTH / 2
+    to, source = grid_positions(elements, half, half), line_positions(6, half)
+    most = captured_power(propagation_matrix(to, source, WAVELENGTH, half**2)).max()
+    assert most == pytest.approx(captured, abs=1e-3)
+    assert most < plane(10) == pytest.approx(0.825, abs=1e-3)
 
 
 def test_spacings_are_knobs_of_their_own():
@@ -76,14 +111,53 @@ def test_spacings_are_knobs_of_their_own():
 
 
 def test_common_phases_of_a_layer_or_a_stream_change_nothing():
+    """Acceptance check (c)."""
     p = drawn()
-    state = p.link.surfaces[0].feasible.random(jax.random.key(1))
-    f = 0.1 * jax.random.normal(jax.random.key(2), (1, 1, 4, 6, 1), dtype=complex)
-    value = evaluate(p, Design((state[None],), f)).energy_efficiency
-    turned = state.at[1].multiply(jnp.exp(0.7j))
+    state, f = random_design(p)
+    turned = [Design((state.at[layer].multiply(jnp.exp(0.7j))[None],), f) for layer in range(3)]
     streams = f * jnp.exp(1j * jnp.arange(4.0))[None, None, :, None, None]
-    for design in (Design((turned[None],), f), Design((state[None],), streams)):
-        assert float(evaluate(p, design).energy_efficiency) == pytest.approx(float(value), rel=1e-12)
+    reference = scored(p, Design((state[None],), f))
+    for design in (*turned, Design((state[None],), streams)):
+        metrics = scored(p, design)
+        np.testing.assert_allclose(metrics.rates, reference.rates, rtol=1e-12)
+        assert float(metrics.energy_efficiency) == pytest.approx(float(reference.energy_efficiency), rel=1e-12)
+
+
+def test_channel_and_noise_scale_together():
+    """Acceptance check (e)."""
+    p, c = drawn(), 300 - 400j
+    state, f = random_design(p)
+    louder = eqx.tree_at(lambda q: q.link.channel, p, c * p.link.channel)
+    scaled = eqx.tree_at(lambda q: q.link.noise_power, louder, abs(c) ** 2 * p.link.noise_power)
+    reference, loud, both = (scored(q, Design((state[None],), f)).rates for q in (p, louder, scaled))
+    np.testing.assert_allclose(both, reference, rtol=1e-12)
+    assert (loud > 1.01 * reference).all()
+
+
+def test_cheaper_elements_gain_at_most_the_ratio_of_their_powers():
+    """5 against 20 mW an element, with random designs whose elements cost from next to nothing to nearly everything."""
+    p = drawn()
+    state, f = random_design(p)
+    ratios = []
+    cost = 5e-3, 2e-2
+    for static in map(jnp.asarray, (0.0, 1.0, 100.0)):
+        for size in (1e-3, 1.0, 10.0):
+            given = eqx.tree_at(lambda q: (q.consumption.static, q.consumption.per_chain), p, (static, static))
+            cheap, dear = (eqx.tree_at(lambda q: q.consumption.per_element, given, jnp.asarray(w)) for w in cost)
+            design = Design((state[None],), size * f)
+            ratios.append(float(scored(cheap, design).energy_efficiency / scored(dear, design).energy_efficiency))
+    assert 1 <= min(ratios) < 1.1
+    assert 3 < max(ratios) <= 4
+
+
+def test_least_rates_out_of_reach_at_the_papers_size():
+    """The certificate at the mean gain of the channel, were the stack passive: 10 bit/s/Hz need more than 10 dBm."""
+    gain = path_gain(jnp.full(1, 50.0), WAVELENGTH, 2.2) / dbm_to_watt(PAPER.noise_dbm)
+    channel, one, limit = jnp.sqrt(gain) * jnp.ones((4, 1, 36), complex), jnp.asarray(1.0), jnp.asarray(0.01)
+    for bits, power, impossible in ((10, 34e-3, True), (8, 8.5e-3, False)):
+        least = jnp.full(4, bits / NAT_TO_BIT)
+        assert float(power_for_rates(channel, one, least)) == pytest.approx(power, rel=0.02)
+        assert bool(targets_are_impossible(channel, one, least, limit)) == impossible
 
 
 def test_one_layer_is_a_diagonal_times_the_first_hop():

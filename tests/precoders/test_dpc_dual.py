@@ -1,17 +1,26 @@
 """The dual channel: rate and gradient, fewer ports, and the way back to a broadcast precoder."""
 
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 from dpc_tools import adjoint, gaussian, power_of, random_factors, user_rates
 
-from metamimo.precoders.covariances import mac_rate, reduce_ports, start_covariances, transmit_power
+from metamimo.precoders.covariances import (
+    energy_efficient_covariances,
+    mac_rate,
+    reduce_ports,
+    start_covariances,
+    transmit_power,
+)
 from metamimo.precoders.mac_to_bc import broadcast_precoder
 
 value_and_gradient = jax.jit(jax.value_and_grad(mac_rate, argnums=(0, 1)))
 precoder_of = jax.jit(broadcast_precoder)
 reduced = jax.jit(reduce_ports)
+optimal = jax.jit(partial(energy_efficient_covariances, tolerance=1e-12))
 
 
 @pytest.mark.parametrize("ports", [3, 6])
@@ -84,6 +93,20 @@ def test_broadcast_precoder_has_the_rates_and_the_power(ports: int, scale: float
         assert f.shape == (3, ports, 2)
         np.testing.assert_allclose(broadcast_rates(h, f), user_rates(h, x), rtol=1e-9)
         assert power_of(f) == pytest.approx(power_of(x), rel=1e-9)
+        assert np.linalg.eigvalsh(f @ adjoint(f)).min() >= -1e-12
+
+
+@pytest.mark.parametrize("limit", [0.3, 100.0])
+@pytest.mark.parametrize("seed", range(3))
+def test_broadcast_precoder_of_optimal_covariances(seed: int, limit: float) -> None:
+    """Acceptance check 7 where the covariances are optimal, with and without an active power limit."""
+    h = 2 * gaussian(seed, 3, 2, 4)
+    channel, power = jnp.asarray(h), jnp.asarray(limit)
+    x = np.asarray(optimal(channel, start_covariances(channel, power), jnp.asarray(5.0), power).factor)
+    f = np.asarray(precoder_of(channel, jnp.asarray(x)))
+    np.testing.assert_allclose(broadcast_rates(h, f), user_rates(h, x), rtol=1e-9, atol=1e-12)
+    assert power_of(f) == pytest.approx(power_of(x), rel=1e-9)
+    assert np.linalg.eigvalsh(f @ adjoint(f)).min() >= -1e-12
 
 
 @pytest.mark.parametrize("ports", [3, 9])

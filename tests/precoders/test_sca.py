@@ -85,6 +85,7 @@ CASES = [
     {"objective": "sum_rate"},
     {"min_rate": np.full(4, 0.35)},
     {"min_rate": np.array([0.0, 5.5, 0.0, 5.5])},
+    {"min_rate": np.array([0.0, 7.0, 0.0, 7.0])},  # that the start misses
     {"port_limits": np.full(6, 0.03), "objective": "sum_rate", "min_rate": np.full(4, 1.0)},
     *({"indicator": kind, "min_rate": np.full(4, 0.35)} for kind in INDICATORS),
 ]
@@ -102,10 +103,10 @@ def test_objective_rises_and_constraints_hold(case: int) -> None:
     f = np.diagonal(a @ np.asarray(result.w).T)
     assert (f.real >= 0).all()
     np.testing.assert_allclose(f.imag, 0, atol=1e-9)
-    begin = sca_precoder(a, start(a), **given, max_passes=0)
-    climbing = history(result) if begin.feasible else history(result)[int(result.passes) // 2 :]
-    assert (np.diff(climbing) >= 0).all()
-    assert history(result)[-1] > history(result)[0]
+    first = next(n for n in range(31) if sca_precoder(a, start(a), **given, max_passes=n).feasible)
+    assert first < int(result.passes)
+    assert (np.diff(history(result)[first:]) >= 0).all()
+    assert history(result)[-1] > history(result)[first]
 
 
 def test_history_is_the_energy_efficiency() -> None:

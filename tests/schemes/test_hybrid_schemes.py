@@ -1,6 +1,8 @@
 """Schemes for single-antenna users: joint design, rate constraints, chain selection, alternation, wave-domain."""
 
 import inspect
+import math
+from functools import partial
 
 import equinox as eqx
 import jax
@@ -10,9 +12,12 @@ import pytest
 from schemes_problems import problem
 
 from metamimo.errors import ConfigError
+from metamimo.linalg import squared_norm
 from metamimo.metrics.power import port_power
+from metamimo.precoders.coordinates import FreeEntries, OptimalForm
 from metamimo.problem import Consumption, Limit, Link, Problem, Status
-from metamimo.schemes.hybrid_alternating import digital_pre, hybrid_fp, hybrid_pga
+from metamimo.schemes.direct import Merit
+from metamimo.schemes.hybrid_alternating import digital_pre, hybrid_fp, hybrid_pga, hybrid_sdp
 from metamimo.schemes.hybrid_joint import hybrid_joint
 from metamimo.schemes.wave_sim import wave_sim, wave_sim_pga
 from metamimo.surfaces.digital import FullyDigital
@@ -21,6 +26,7 @@ KEY = jax.random.key(3)
 joint = eqx.filter_jit(hybrid_joint)
 digital = eqx.filter_jit(digital_pre)
 pga = eqx.filter_jit(hybrid_pga)
+sdp = eqx.filter_jit(partial(hybrid_sdp, backend="low_rank"))
 wave = eqx.filter_jit(wave_sim)
 wave_alternating = eqx.filter_jit(wave_sim_pga)
 
@@ -166,6 +172,37 @@ def test_alternation_never_falls_and_the_joint_design_is_above_it():
             assert (port_power(p.link, other.design.precoder) <= 1 + 1e-9).all()
             gains.append(float(best.value / other.value))
     assert np.mean(gains) > 1
+
+
+def test_best_of_eight_joint_runs_is_above_the_alternations():
+    gains = []
+    for seed in range(10):
+        p = miso(10 + seed, idle=True)
+        best = max(float(joint(p, key=jax.random.fold_in(KEY, start)).value) for start in range(8))
+        gains.append([best / float(other(p, key=KEY).value) for other in (pga, sdp)])
+    assert (np.mean(np.array(gains) >= 0.97, 0) >= 0.9).all()
+    assert (np.mean(gains, 0) > 1).all()
+
+
+@pytest.mark.parametrize(
+    ("coordinates", "size"), [(OptimalForm(), 8), (FreeEntries(jnp.asarray(0.7)), 16)], ids=["optimal", "free"]
+)
+@pytest.mark.parametrize("power", [1.0, 50.0], ids=["limited", "unlimited"])
+def test_gradient_of_the_joint_objective(coordinates, size, power):
+    """Against central differences in every coordinate, with one least rate missed and one reached."""
+    p = miso(9, power=power, port_power=0.4 * power, idle=True)
+    shape, limits = p.link.surfaces[0].feasible.shape, p.accepted_limits("test")
+    point = jax.random.normal(KEY, (math.prod(shape) + size,))
+    merit = Merit.of(p, coordinates, shape, jnp.ones(4, bool), limits)
+    rates = eqx.filter_jit(Merit.value_and_rates)(merit, point)[1]
+    merit = eqx.tree_at(lambda m: m.target, merit, rates * jnp.array([1.1, 0.5]))
+    value = jax.jit(jax.vmap(lambda y: merit.lagrangian(y, jnp.array([0.3, 0.2]), jnp.asarray(10.0))))
+    gradient = jax.jit(jax.grad(lambda y: value(y[None])[0]))(point)
+    step = 1e-5 * jnp.eye(point.size)
+    measured = (value(point + step) - value(point - step)) / 2e-5
+    assert float(jnp.linalg.norm(gradient - measured) / jnp.linalg.norm(measured)) <= 1e-6
+    used = float(squared_norm(eqx.filter_jit(Merit.unpack)(merit, point)[2]))
+    assert (used > 0.99 * power) == (power == 1)
 
 
 def test_bare_array_is_the_baseline_without_surface():

@@ -56,17 +56,39 @@ def theorem_1(theta, link, f):
     return gradient
 
 
+def slope_by_differences(function, x, direction, step=1e-5):
+    return float(function(x + step * direction) - function(x - step * direction)) / (2 * step)
+
+
 def test_theorem_1_is_the_gradient():
     scene, f = link(), precoder()
     theta = jax.random.uniform(jax.random.key(2), (3, 9), maxval=6.28)
-    gradient = np.asarray(jax.grad(lambda t: rates(t, scene, f).sum())(theta))
-    np.testing.assert_allclose(gradient[:2], theorem_1(np.asarray(theta)[:2], scene, f), rtol=1e-10, atol=1e-12)
-    direction = np.asarray(jax.random.normal(jax.random.key(3), (3, 9)))
-    step = 1e-5
-    ahead, behind = (float(rates(theta + s * direction, scene, f).sum()) for s in (step, -step))
-    assert (ahead - behind) / (2 * step) == pytest.approx(float((gradient * direction).sum()), rel=1e-6)
+    rate = jax.jit(lambda t: rates(t, scene, f).sum())
+    gradient = np.asarray(jax.grad(rate)(theta))
+    np.testing.assert_allclose(gradient[:2], theorem_1(np.asarray(theta)[:2], scene, f), rtol=1e-12)
+    for seed in range(3, 8):
+        direction = np.asarray(jax.random.normal(jax.random.key(seed), (3, 9)))
+        slope = slope_by_differences(rate, theta, direction)
+        assert slope == pytest.approx(float((gradient * direction).sum()), rel=1e-6)
     # A common phase of a layer changes nothing.
     np.testing.assert_allclose(gradient.sum(1), 0, atol=1e-12 * np.linalg.norm(gradient))
+
+
+def test_gradient_in_the_precoder():
+    """dR/dW* = A^H E of the spec's [x-3], and along random directions."""
+    h, f = 3 * jax.random.normal(jax.random.key(1), (USERS, 1, 4), dtype=complex), precoder()
+    rate = jax.jit(lambda f: linear_user_rates(h, f, jnp.zeros(())).sum())
+    gradient = np.asarray(jax.grad(rate)(f)).conj() / 2  # JAX's cotangent is twice the conjugate
+    a, w = np.asarray(h)[:, 0], np.asarray(f)[:, :, 0].T
+    received = a @ w
+    total = (np.abs(received) ** 2).sum(1, keepdims=True) + 1
+    interference = total - np.abs(np.diag(received))[:, None] ** 2
+    e = received / total - np.where(np.eye(USERS, dtype=bool), 0, received / interference)
+    np.testing.assert_allclose(gradient[:, :, 0].T, a.conj().T @ e, rtol=1e-12)
+    for seed in range(5):
+        direction = precoder(seed + 30)
+        slope = 2 * float((np.conj(gradient) * direction).sum().real)
+        assert slope_by_differences(rate, f, direction) == pytest.approx(slope, rel=1e-6)
 
 
 @pytest.mark.parametrize("seed", range(3))
