@@ -35,8 +35,6 @@ FASTER_TO_COMPILE = {
 ONE_ANTENNA = ("digital-pre", "hybrid-fp", "hybrid-lbfgs", "hybrid-pga", "hybrid-sdp", "wave-sim", "wave-sim-pga")
 """Schemes for users with one antenna."""
 NEEDS_STACK = ("hybrid-fp", "hybrid-sdp")
-VARIANTS = ("hybrid-fp", "hybrid-lbfgs", "hybrid-sdp", "wave-sim-pga")
-"""Schemes that are hybrid-pga but for the phase step, or join such steps; other problem shapes run on hybrid-pga."""
 
 
 def suited(name, seed=0, **case):
@@ -65,8 +63,8 @@ def name(request):
     return request.param
 
 
-@pytest.fixture(params=[scheme for scheme in SCHEMES if scheme not in VARIANTS])
-def distinct(request):
+@pytest.fixture(params=[scheme for scheme in SCHEMES if scheme not in NEEDS_STACK])
+def takes_any_surface(request):
     return request.param
 
 
@@ -105,8 +103,8 @@ def test_neighbours_in_a_batch_change_no_bit(name):
         pytest.param({"scale": 1e4}, id="80 dB"),
     ],
 )
-def test_odd_sizes_end_in_a_finite_design(distinct, case):
-    solution = solver(distinct)(suited(distinct, 2, **case), KEY)
+def test_odd_sizes_end_in_a_finite_design(name, case):
+    solution = solver(name)(suited(name, 2, **case), KEY)
     assert np.isfinite(float(solution.value))
     assert np.isfinite(np.asarray(solution.design.precoder)).all()
 
@@ -132,14 +130,15 @@ def test_rank_deficient_channel(name):
     assert float(solution.value) > 0
 
 
-def test_runs_on_a_bare_array(distinct):
-    p = suited(distinct, 5, surface=FullyDigital.example())
-    assert float(solver(distinct)(p, KEY).value) > 0
+def test_runs_on_a_bare_array(takes_any_surface):
+    p = suited(takes_any_surface, 5, surface=FullyDigital.example())
+    assert float(solver(takes_any_surface)(p, KEY).value) > 0
 
 
-def test_runs_on_a_stack_of_coupled_dipoles(distinct):
+def test_runs_on_a_stack_of_coupled_dipoles(takes_any_surface):
     """The test of the contract: a surface whose ports, powers and bound depend on its state."""
-    solution = solver(distinct)(suited(distinct, 7, surface=CoupledStack.example()), KEY)
+    p = suited(takes_any_surface, 7, surface=CoupledStack.example())
+    solution = solver(takes_any_surface)(p, KEY)
     assert float(solution.value) > 0
     assert float(solution.value) <= float(solution.upper_bound) * (1 + 1e-9)
     assert float(solution.ledger.radiated[0]) == pytest.approx(float(solution.ledger.accepted[0]), rel=1e-9)
@@ -158,12 +157,12 @@ def test_users_with_more_antennas_are_refused(scheme):
         SCHEMES.get(scheme)(problem(0), key=KEY)
 
 
-def test_limits_of_ports_are_met_or_refused(distinct):
+def test_limits_of_ports_are_met_or_refused(name):
     p = problem(6, rx=1)
     limits = jnp.array([[0.02, 0.3, 0.3, 0.01]])
     per_port = type(p)(p.link, (Limit(limits),), p.consumption, p.min_rate)
     try:
-        solution = solver(distinct)(per_port, KEY)
+        solution = solver(name)(per_port, KEY)
     except ConfigError as refusal:
         assert "takes one sum limit on accepted power, got" in str(refusal)  # noqa: PT017 (either is right)
     else:

@@ -69,7 +69,7 @@ def _kernels(d: Float[np.ndarray, "observer source 3"]) -> Kernels:
 
 
 def _joined(kernels: Kernels, count: int, *, sign: int) -> Complex[np.ndarray, "n n"]:
-    """Put the kernels of all pairs where their kinds of dipoles meet; `sign` is -1 for images (spec of eq. 2)."""
+    """Put the kernels of all pairs where their kinds of dipoles meet; the plane turns an electric image round."""
     xx, yy, z = kernels
     e, m = slice(None, count), slice(count, None)
     return np.block([[sign * xx[e, e], z[e, m]], [-sign * z[m, e], yy[m, m]]])

@@ -43,7 +43,7 @@ def hybrid_pga(
 
     The ascent is that of the sum rate, and the precoder of the same round restores the least rates. With a guard, steps
     that break a least rate are refused inside the ascent; as the precoder leaves weak users exactly at their least
-    rate, hardly any step is then left (half of the energy efficiency at four antennas, two layers, 0.5 bit/s/Hz).
+    rate, hardly any step is then left.
 
     Args:
         problem, key, start, **options: see `hybrid_sdp`; without `backend`.
@@ -62,7 +62,6 @@ def hybrid_fp(problem: Problem, *, key: Key[Array, ""], start: Design | None = N
     """Alternate the SCA precoder with closed-form element updates (Hybrid-FP, spec 6.3).
 
     The updates raise the sum rate; the precoder of the same round restores the least rates.
-
 
     Args:
         problem, key, start, **options: see `hybrid_sdp`; without `backend`.

@@ -86,6 +86,9 @@ def wave_sim_pga(
 ) -> Solution:
     """Alternate the powers by SCA with projected gradient ascent on the phases, as arXiv 2504.15737 does.
 
+    Signal model: that of `wave_sim`; a round is one ascent of the sum rate (eqs. 43 to 49) and up to ten passes of the
+    power step (`metamimo.precoders.wave_power`), which restores the least rates.
+
     Args:
         problem, key, start: see `wave_sim`.
         tolerance: relative gain of a round below which the alternation has converged.

@@ -37,6 +37,9 @@ class CoupledStack(Surface):
     matches the ports whatever the state, the best case. With `available`, b are the waves of generators with unit
     resistance, a = 2 (Z + I)^-1 b: what the ports reflect is lost, and counts against the limit.
 
+    Currents and moments are in sqrt(W): alone in free space, a dipole of amplitude x radiates |x|^2. The equations are
+    those of coupled dipoles (Purcell and Pennypacker 1973), with pairs of electric and magnetic ones.
+
     Attributes:
         atoms: dipole-dipole coupling G of the atoms over gamma, electric ones first, layer by layer.
         feed: field F at the atoms per unit current of an antenna.
@@ -45,6 +48,8 @@ class CoupledStack(Surface):
         pole: coefficient of 1 - phi in 1 / alpha, over gamma: interaction constant, radiation and loss.
         absorption: power that an atom absorbs per |moment|^2.
         positions: of the atoms, then of the antennas [m].
+        wavelengths: of the frequencies [m].
+        backplane: whether the plane z = 0 conducts.
     """
 
     atoms: Complex[Array, "freq atom atom"]
@@ -56,6 +61,9 @@ class CoupledStack(Surface):
     coupling: Inexact[Array, "freq element element"]
     positions: Float[Array, "place 3"]
     wavelengths: Float[Array, " freq"]
+    # C^(-1/2) of the first frequency, and 1 / lambda_min(C) of all.
+    _whitening: Float[Array, "element element"]
+    _largest_gain: Float[Array, ""]
     feasible: FeasibleSet
     n_ports: int = eqx.field(static=True)
     n_elements: int = eqx.field(static=True)
@@ -159,6 +167,9 @@ class CoupledStack(Surface):
         every = np.stack([dipole_coupling(electric, atoms, w, backplane=backplane) for w in grid])
         every = every[:, order[:, None], order]
         damping, pole, absorption = _atom(pitch / wavelength, loss, quality, np.asarray(detuning, float))
+        coupling = np.eye(n + n_ports) - np.imag(every)
+        values, vectors = np.linalg.eigh(coupling)
+        values = np.maximum(values, _FLOOR)
         return cls(
             atoms=jnp.asarray(every[:, :n, :n]),
             feed=jnp.asarray(every[:, :n, n:]),
@@ -166,9 +177,11 @@ class CoupledStack(Surface):
             damping=jnp.asarray(damping),
             pole=jnp.asarray(pole),
             absorption=jnp.asarray(absorption),
-            coupling=jnp.asarray(np.eye(n + n_ports) - np.imag(every)),
+            coupling=jnp.asarray(coupling),
             positions=jnp.asarray(electric),
             wavelengths=jnp.asarray(grid),
+            _whitening=jnp.asarray(vectors[0] / np.sqrt(values[0])),
+            _largest_gain=jnp.asarray(1 / values.min()),
             feasible=feasible,
             n_ports=n_ports,
             n_elements=n + n_ports,
@@ -209,9 +222,10 @@ class CoupledStack(Surface):
         self, state: Complex[Array, "..."], rows: Complex[Array, "freq *rest element"]
     ) -> Complex[Array, "freq *rest port"]:
         """Return rows @ A(state) from one factorisation, whose derivative needs no other."""
-        out, shape = self._thin(rows)
-        gain, impedance = self._seen(state, out)
-        return cmatmul(gain, self._currents(impedance)).reshape(shape)
+        # Rows of all subcarriers are one batch where the surface has one frequency.
+        flat = rows.reshape(self.feed.shape[0], -1, self.n_elements)
+        gain, impedance = self._seen(state, flat)
+        return cmatmul(gain, self._currents(impedance)).reshape(*rows.shape[:-1], self.n_ports)
 
     def rows_forward(
         self, state: Complex[Array, "..."], rows: Complex[Array, "freq *rest element"]
@@ -232,16 +246,18 @@ class CoupledStack(Surface):
 
     def gain_limits(self) -> Float[Array, " mode"]:
         """Return 1 / lambda_min(C): radiated power x^H C x never exceeds |b|^2."""
-        least = jnp.linalg.eigvalsh(self.coupling).min()
-        return jnp.full(self.n_ports, 1 / jnp.maximum(least, _FLOOR))
+        return jnp.full(self.n_ports, self._largest_gain)
 
     def envelope(
         self, rows: Complex[Array, "*rest element"]
-    ) -> tuple[Complex[Array, "*rest element"], Float[Array, " mode"]]:
-        """Return rows C^(-1/2) with gains of one: C^(1/2) A never amplifies, whatever the state (spec of eq. 10)."""
-        values, vectors = jnp.linalg.eigh(self.coupling[0])
-        white = vectors / jnp.sqrt(jnp.maximum(values, _FLOOR))
-        return cmatmul(rows, white.astype(rows.dtype)), jnp.ones(self.n_ports)
+    ) -> tuple[Complex[Array, "*rest element"], Float[Array, " mode"]] | None:
+        """Return rows C^(-1/2) with gains of one: C^(1/2) A never amplifies, whatever the state.
+
+        None on a grid of several frequencies, each of which has a C of its own.
+        """
+        if self.coupling.shape[0] > 1:
+            return None
+        return cmatmul(rows, self._whitening.astype(rows.dtype)), jnp.ones(self.n_ports)
 
     def plane_wave_rows(
         self, directions: Float[np.ndarray, "wave 3"], polarisations: Complex[np.ndarray, "wave 3"], freq: int = 0
@@ -258,11 +274,6 @@ class CoupledStack(Surface):
         rows = plane_wave_rows(places, places[:atoms], directions, polarisations, wavelength, backplane=self.backplane)
         electric, feeds, magnetic = np.split(rows, [atoms, atoms + self.n_ports], axis=1)
         return jnp.asarray(np.concatenate([electric, magnetic, feeds], axis=1))
-
-    def _thin(self, rows: Array) -> tuple[Array, tuple[int, ...]]:
-        """Merge rows of all subcarriers where the surface has one frequency; return the shape of the product."""
-        shape = (*rows.shape[:-1], self.n_ports)
-        return rows.reshape(self.feed.shape[0], -1, self.n_elements), shape
 
     def _seen(self, state: Array, rows: Array) -> tuple[Array, Array]:
         """Return rows @ [X; I] and Z."""
@@ -286,7 +297,11 @@ class CoupledStack(Surface):
 def _atom(
     pitch: float, loss: float, quality: float, detuning: Float[np.ndarray, " freq"]
 ) -> tuple[Float[np.ndarray, " freq"], Complex[np.ndarray, " freq"], Float[np.ndarray, " freq"]]:
-    """Return damping, pole and absorption of a Lorentz resonator tuned at the carrier (spec, section 5)."""
+    """Return damping, pole and absorption of a Lorentz resonator that is tuned at the carrier.
+
+    1 / alpha = (w_0^2 - w^2) / (F w^2) + j (gamma + loss kappa) with F = 1 / (quality kappa); a state sets w_0 so that
+    it means the same transmission at the carrier for every quality factor.
+    """
     kappa, c = 3 / (4 * np.pi * pitch**2), lattice_constant(pitch)
     # Over gamma of the carrier; gamma of another frequency is detuning^3 times that.
     gamma, x = detuning**3, 1 / detuning**2

@@ -65,11 +65,8 @@ def compute(experiment: Experiment, task: Task, checkpoints: tuple[int, ...] = (
     scenario = scenario_at(experiment, task.index)
     assert isinstance(scenario, SimBroadcast)
     choice = experiment.schemes[task.scheme]
-    surface = (
-        bare_array(scenario)
-        if choice.scheme in BARE_ARRAY
-        else stack(scenario, deepest_stack(experiment, scenario.n_elements))
-    )
+    bare = choice.scheme in BARE_ARRAY
+    surface = bare_array(scenario) if bare else stack(scenario, deepest_stack(experiment, scenario.n_elements))
     program = design_program(choice, draw_problem, (scenario.n_users, scenario.n_rx), checkpoints)
     users = max(_scenario(experiment, index).n_users for index in experiment.grid())
     return run_chunk(program, surface, physical(scenario, surface), experiment.seed, task, users)
