@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from metamimo.bounds.dirty_paper import all_phase_bound, stage_bound
+from metamimo.bounds.dirty_paper import all_phase_bound, parallel_bound, stage_bound
 from metamimo.precoders.covariances import energy_efficient_covariances, start_covariances
 from metamimo.surfaces.stacked import StackedSurface
 
@@ -18,6 +18,7 @@ FIXED = jnp.asarray(5.0)
 stage = jax.jit(energy_efficient_covariances)
 bound_at = jax.jit(stage_bound)
 bound_at_all = jax.jit(all_phase_bound)
+bound_of_modes = jax.jit(parallel_bound)
 
 
 def gaussian(seed: int, *shape: int) -> np.ndarray:
@@ -83,6 +84,21 @@ def test_bound_of_a_batch() -> None:
     batch = jax.jit(jax.vmap(stage_bound, in_axes=(0, 0, None, None)))(h, x, FIXED, jnp.asarray(20.0))
     each = [float(bound_at(a, b, FIXED, jnp.asarray(20.0))) for a, b in zip(h, x, strict=True)]
     np.testing.assert_allclose(np.asarray(batch), each, rtol=1e-12)
+
+
+@given(
+    gain=st.lists(st.floats(0, 1e6), min_size=3, max_size=3),
+    share=st.lists(st.floats(0, 1), min_size=3, max_size=3),
+    limit=st.sampled_from([0.0, 1e-2, 1.0, 1e4, np.inf]),
+)
+def test_parallel_channels_are_bounded_by_their_optimum(gain: list[float], share: list[float], limit: float) -> None:
+    """The optimum is that of one user a mode; no other powers do better."""
+    bound = float(bound_of_modes(jnp.asarray(gain), FIXED, jnp.asarray(limit)))
+    h = jnp.diag(jnp.sqrt(jnp.asarray(gain))).astype(complex)[:, None]
+    best = float(stage(h, start_covariances(h, jnp.asarray(min(limit, 1e4))), FIXED, jnp.asarray(limit)).history[-1])
+    assert best <= bound <= best * (1 + 1e-9) + 1e-12
+    p = np.asarray(share) * min(limit, 1e4) / 3
+    assert np.log1p(np.asarray(gain) * p).sum() / (float(FIXED) + p.sum()) <= bound
 
 
 STACK = StackedSurface.example()

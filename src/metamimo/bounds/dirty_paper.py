@@ -4,14 +4,17 @@ Every bound is a formula that holds at any covariances S of the dual channel: so
 stopping early makes it weaker, never wrong. Rounding is added on the safe side, without interval arithmetic.
 """
 
+import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Complex, Float
 
-from metamimo.precoders.covariance_filling import Point, covariance_of
+from metamimo.precoders.covariance_filling import Point, covariance_of, water_level
 from metamimo.precoders.covariances import energy_efficient_covariances
 from metamimo.precoders.dual_mac import Channel, Factor, reduce_ports, start_covariances
 from metamimo.precoders.duality_gap import line_efficiency, rate_line
 
+_ROUNDING = 1e-14
+"""Of a rate, more than its logarithms and the sum over the modes can be off."""
 _RAISED = 1 + 1e-11
 """For the few products behind the last sum whose rounding is not followed one by one."""
 
@@ -72,20 +75,60 @@ def all_phase_bound(
         Bound of rate / (fixed + transmitted power) [nat/W].
     """
 
-    def optimum(h: Channel) -> Float[Array, ""]:
-        start = start_covariances(h, power)
-        stage = energy_efficient_covariances(h, start, fixed, power, tolerance=tolerance, max_steps=max_steps)
-        return stage_bound(h, stage.factor, fixed, power)
-
     small = reduce_ports(g)
-    direct = optimum(jnp.sqrt(kappa) * small)
+    h = jnp.sqrt(kappa) * small
+    start = start_covariances(h, power)
+    stage = energy_efficient_covariances(h, start, fixed, power, tolerance=tolerance, max_steps=max_steps)
+    direct = stage.bound * _RAISED
     if gains is None:
         return direct
     users, rx, ports = small.shape
     singular = _squared_singular_values(small.reshape(users * rx, ports))
     modes = min(singular.size, gains.size)
-    parallel = jnp.diag(jnp.sqrt(singular[:modes] * gains[:modes])).astype(g.dtype)[:, None]
-    return jnp.minimum(direct, optimum(parallel))
+    return jnp.minimum(direct, parallel_bound(singular[:modes] * gains[:modes], fixed, power))
+
+
+def parallel_bound(gain: Float[Array, " mode"], fixed: Float[Array, ""], power: Float[Array, ""]) -> Float[Array, ""]:
+    """Return an upper bound of the energy efficiency over parallel channels, R = sum_i ln(1 + gain_i p_i).
+
+    Water-filling by Dinkelbach's update, then the tangent there, as in `stage_bound`.
+
+    Args:
+        gain: squared singular values over unit noise [1/W].
+        fixed: power that does not depend on the design, times the amplifier efficiency [W], positive.
+        power: limit of sum_i p_i [W]; may be infinite.
+
+    Returns:
+        Bound of R / (fixed + sum_i p_i) [nat/W].
+
+    >>> one = jnp.asarray(1.0)
+    >>> float(parallel_bound(jnp.array([3.0, 0.0]), one, one) / (jnp.log(4.0) / 2)).__round__(6)
+    1.0
+    """
+    tiny = jnp.finfo(gain.dtype).tiny ** 0.25
+    bed = 1 / jnp.maximum(gain, tiny)
+    # The price of power is at least the energy efficiency of full power.
+    full = water_level(bed, jnp.minimum(power, gain.size / tiny))
+
+    def filled(eta: Float[Array, ""]) -> Float[Array, " mode"]:
+        return jnp.maximum(jnp.minimum(full, 1 / eta) - bed, 0)
+
+    def improve(carry: tuple[Array, Array]) -> tuple[Array, Array]:
+        eta, _ = carry
+        p = filled(eta)
+        return jnp.maximum(jnp.log1p(gain * p).sum() / (fixed + p.sum()), eta), eta
+
+    def rising(carry: tuple[Array, Array]) -> Array:
+        eta, before = carry
+        return eta - before > 1e-14 * eta
+
+    start = jnp.asarray(tiny, gain.dtype)
+    eta, _ = jax.lax.while_loop(rising, improve, improve((start, start)))
+    p = filled(eta)
+    slope = gain / (1 + gain * p)
+    rates = jnp.log1p(gain * p)
+    offset = (rates - slope * p).sum() + _ROUNDING * rates.sum()
+    return line_efficiency(offset, slope.max(), fixed, power) * _RAISED
 
 
 def _squared_singular_values(a: Complex[Array, "*batch m n"]) -> Float[Array, "*batch mode"]:

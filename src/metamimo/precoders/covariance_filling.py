@@ -137,11 +137,11 @@ def fill(point: Point, eta: Float[Array, ""], limit: Float[Array, ""]) -> tuple[
     # The level is below 1 / strongest + budget, whence weaker modes than this stay dry; D may be singular.
     floor = 0.1 * strongest / (1 + strongest * budget)
     bed = spectral.apply(lambda gain: 1 / jnp.maximum(gain, floor), point.marginal) - point.covariance
-    level = jnp.minimum(_water_level(spectral.eigenvalues(bed).ravel(), budget), 1 / eta)
+    level = jnp.minimum(water_level(spectral.eigenvalues(bed).ravel(), budget), 1 / eta)
     return _feasible(level * jnp.eye(bed.shape[-1]) - bed, limit), 1 / level
 
 
-def _water_level(bed: Float[Array, " mode"], budget: Float[Array, ""]) -> Float[Array, ""]:
+def water_level(bed: Float[Array, " mode"], budget: Float[Array, ""]) -> Float[Array, ""]:
     """Return w with sum_i (w - bed_i)^+ = budget: the least of the levels that fill the n deepest modes alone."""
     deeper = bed[:, None] <= bed
     return ((budget + (bed[:, None] * deeper).sum(0)) / deeper.sum(0)).min()

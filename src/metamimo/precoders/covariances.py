@@ -48,14 +48,19 @@ class CovarianceStage(eqx.Module):
             repeated.
         status: a `Status`.
         iterations: steps done.
-        gap: certificate: no covariances of this channel exceed the last value by more than this share of it.
+        bound: certificate: no covariances of this channel have a higher energy efficiency.
     """
 
     factor: Factor
     history: Float[Array, " step"]
     status: Int[Array, ""]
     iterations: Int[Array, ""]
-    gap: Float[Array, ""]
+    bound: Float[Array, ""]
+
+    @property
+    def gap(self) -> Float[Array, ""]:
+        """Share of the last value by which the optimum may exceed it; zero where there is no channel or no power."""
+        return jnp.where(self.bound == 0, 0, self.bound / self.history[..., -1] - 1)
 
 
 class _Engine(eqx.Module):
@@ -81,6 +86,10 @@ class _Engine(eqx.Module):
     def factor(self, state: Any) -> Factor:
         """Return the factors of a state."""
 
+    @abc.abstractmethod
+    def measured(self, state: Any) -> Point:
+        """Return the covariances of a state with what the certificate needs."""
+
     def certified(self, state: Any) -> Bool[Array, ""]:
         """Return whether the stage may stop here once the efficiency rises by less than its tolerance."""
         return jnp.asarray(True)
@@ -98,8 +107,11 @@ class _Measured(_Engine):
     def factor(self, state: Point) -> Factor:
         return factor_of(state.covariance)
 
+    def measured(self, state: Point) -> Point:
+        return state
+
     def certified(self, state: Point) -> Bool[Array, ""]:
-        return _gap(state, state.efficiency(self.fixed), self.fixed, self.limit) <= _CERTIFIED
+        return _bound(state, self.fixed, self.limit) <= (1 + _CERTIFIED) * state.efficiency(self.fixed)
 
 
 class _WaterFilling(_Measured):
@@ -126,6 +138,9 @@ class _Sca(_Engine):
 
     def factor(self, state: Factor) -> Factor:
         return state
+
+    def measured(self, state: Factor) -> Point:
+        return Point.at(self.h, covariance_of(state))
 
 
 _ENGINES: dict[str, type[_Engine]] = {"water_filling": _WaterFilling, "xu_qiu": _XuQiu, "sca": _Sca}
@@ -197,18 +212,13 @@ def energy_efficient_covariances(
     loop_limit = jnp.full_like(power, jnp.inf) if strict else power
     machine = _ENGINES[engine](small, fixed, loop_limit)
     stage = _climb(machine, machine.begin(_efficient_scale(small, _within(start, power), fixed)), tolerance, max_steps)
-    if strict:
-        stage = _within_limit(small, stage, fixed, power)
-    last = Point.at(small, covariance_of(stage.factor))
-    return eqx.tree_at(lambda s: s.gap, stage, _gap(last, stage.history[-1], fixed, power))
+    return _within_limit(small, stage, fixed, power) if strict else stage
 
 
-def _gap(point: Point, value: Float[Array, ""], fixed: Array, limit: Array) -> Float[Array, ""]:
-    """Return the certified bound over a value, minus one; zero where there is no channel or no power."""
+def _bound(point: Point, fixed: Float[Array, ""], limit: Float[Array, ""]) -> Float[Array, ""]:
+    """Return the certified bound of the energy efficiency; zero where there is no channel or no power."""
     offset, slope = rate_line(point)
-    bound = line_efficiency(offset, slope, fixed, limit)
-    nothing = (value == 0) & ((slope == 0) | (limit == 0))
-    return jnp.where(nothing, 0, bound / value - 1)
+    return jnp.where((slope == 0) | (limit == 0), 0, line_efficiency(offset, slope, fixed, limit))
 
 
 def _climb(engine: _Engine, state: Any, tolerance: float, max_steps: int) -> CovarianceStage:
@@ -236,7 +246,8 @@ def _climb(engine: _Engine, state: Any, tolerance: float, max_steps: int) -> Cov
     history = jnp.where(jnp.arange(max_steps + 1) > iterations, history[iterations], history)
     status = jnp.where(rising, Status.ITERATION_LIMIT, Status.CONVERGED)
     status = jnp.where(jnp.isfinite(history[-1]), status, Status.NOT_FINITE)
-    return CovarianceStage(engine.factor(state), history, status, iterations, jnp.asarray(jnp.nan))
+    bound = _bound(engine.measured(state), engine.fixed, engine.limit)
+    return CovarianceStage(engine.factor(state), history, status, iterations, bound)
 
 
 def _within(x: Factor, limit: Float[Array, ""]) -> Factor:
@@ -269,5 +280,6 @@ def _within_limit(h: Channel, free: CovarianceStage, fixed: Array, power: Array)
     last = mac_rate(h, full.factor) / (fixed + power)
     history = jnp.full_like(free.history, last).at[0].set(free.history[0])
     status = jnp.where(jnp.isfinite(last), Status.CONVERGED, Status.NOT_FINITE)
-    bounded = CovarianceStage(full.factor, history, status, free.iterations + full.sweeps, free.gap)
+    bound = _bound(Point.at(h, covariance_of(full.factor)), fixed, power)
+    bounded = CovarianceStage(full.factor, history, status, free.iterations + full.sweeps, bound)
     return jax.tree.map(lambda a, b: jnp.where(used <= power * (1 + 1e-12), a, b), free, bounded)
