@@ -1,5 +1,6 @@
 """What every scheme of the registry promises; a new one joins by being registered."""
 
+import dataclasses
 import functools
 
 import jax
@@ -94,17 +95,9 @@ def test_neighbours_in_a_batch_change_no_bit(name):
         np.testing.assert_array_equal(there, back[::-1])
 
 
-@pytest.mark.parametrize(
-    "case",
-    [
-        pytest.param({"users": 1}, id="one user"),
-        pytest.param({"users": 2, "rx": 1}, id="one antenna a user"),
-        pytest.param({"scale": 1e-6}, id="hardly any channel"),
-        pytest.param({"scale": 1e4}, id="80 dB"),
-    ],
-)
-def test_odd_sizes_end_in_a_finite_design(name, case):
-    solution = solver(name)(suited(name, 2, **case), KEY)
+@pytest.mark.parametrize("scale", [1e-6, 1e4], ids=["hardly any channel", "80 dB"])
+def test_weak_and_strong_channels_end_in_a_finite_design(name, scale):
+    solution = solver(name)(suited(name, 2, scale=scale), KEY)
     assert np.isfinite(float(solution.value))
     assert np.isfinite(np.asarray(solution.design.precoder)).all()
 
@@ -130,18 +123,25 @@ def test_rank_deficient_channel(name):
     assert float(solution.value) > 0
 
 
-def test_runs_on_a_bare_array(takes_any_surface):
-    p = suited(takes_any_surface, 5, surface=FullyDigital.example())
-    assert float(solver(takes_any_surface)(p, KEY).value) > 0
-
-
-def test_runs_on_a_stack_of_coupled_dipoles(takes_any_surface):
-    """The test of the contract: a surface whose ports, powers and bound depend on its state."""
-    p = suited(takes_any_surface, 7, surface=CoupledStack.example())
+# Every shape of a problem compiles for seconds, so an odd number of users or antennas shares one with another surface.
+def test_users_with_one_antenna_on_a_bare_array(takes_any_surface):
+    p = problem(5, rx=1, surface=FullyDigital.example())
     solution = solver(takes_any_surface)(p, KEY)
-    assert float(solution.value) > 0
-    assert float(solution.value) <= float(solution.upper_bound) * (1 + 1e-9)
+    assert 0 < float(solution.value) <= float(solution.upper_bound) * (1 + 1e-9)
+
+
+def test_one_user_on_a_stack_of_coupled_dipoles(takes_any_surface):
+    """The test of the contract: a surface whose ports, powers and bound depend on its state."""
+    p = suited(takes_any_surface, 7, users=1, surface=CoupledStack.example())
+    solution = solver(takes_any_surface)(p, KEY)
+    assert 0 < float(solution.value) <= float(solution.upper_bound) * (1 + 1e-9)
     assert float(solution.ledger.radiated[0]) == pytest.approx(float(solution.ledger.accepted[0]), rel=1e-9)
+
+
+@pytest.mark.parametrize("scheme", NEEDS_STACK)
+def test_one_user_on_a_stack(scheme):
+    solution = solver(scheme)(suited(scheme, 2, users=1), KEY)
+    assert 0 < float(solution.value) <= float(solution.upper_bound) * (1 + 1e-9)
 
 
 @pytest.mark.parametrize("scheme", NEEDS_STACK)
@@ -157,30 +157,28 @@ def test_users_with_more_antennas_are_refused(scheme):
         SCHEMES.get(scheme)(problem(0), key=KEY)
 
 
-def test_limits_of_ports_are_met_or_refused(name):
-    p = problem(6, rx=1)
-    limits = jnp.array([[0.02, 0.3, 0.3, 0.01]])
-    per_port = type(p)(p.link, (Limit(limits),), p.consumption, p.min_rate)
-    try:
-        solution = solver(name)(per_port, KEY)
-    except ConfigError as refusal:
-        assert "takes one sum limit on accepted power, got" in str(refusal)  # noqa: PT017 (either is right)
-    else:
-        assert (port_power(p.link, solution.design.precoder) <= limits * (1 + 1e-9)).all()
-        assert float(solution.value) <= float(solution.upper_bound) * (1 + 1e-9)
-
-
-def test_least_rates_are_met_or_refused(name):
+def test_limits_of_ports_and_least_rates_are_met_or_refused(name):
     p = problem(6, rx=1, power=5.0)
-    wanted = type(p)(p.link, p.limits, p.consumption, jnp.array([1.0, 2.0]))
-    try:
-        jax.eval_shape(lambda k: SCHEMES.get(name)(wanted, key=k), KEY)  # rates that are known can be looked at
-    except ConfigError as refusal:
-        assert "min_rate: " in str(refusal)  # noqa: PT017
-    else:
-        solution = solver(name)(wanted, KEY)
+    most, least = np.array([0.5, 1.0, 1.0, 0.2]), np.array([0.5, 1.0])
+    constraints = {
+        "takes one sum limit on accepted power, got": {"limits": (Limit(jnp.asarray(most[None])),)},
+        "min_rate: ": {"min_rate": jnp.asarray(least)},
+    }
+    taken = {}
+    for rule, constraint in constraints.items():
+        wanted = dataclasses.replace(p, **constraint)
+        try:
+            jax.eval_shape(lambda k, wanted=wanted: SCHEMES.get(name)(wanted, key=k), KEY)
+        except ConfigError as refusal:
+            assert rule in str(refusal)  # noqa: PT017 (either is right)
+        else:
+            taken |= constraint
+    if taken:
+        solution = solver(name)(dataclasses.replace(p, **taken), KEY)
         assert int(solution.status) == Status.CONVERGED
-        assert (np.asarray(solution.rates) >= np.array([1.0, 2.0]) / np.log(2)).all()
+        assert float(solution.value) <= float(solution.upper_bound) * (1 + 1e-9)
+        assert "limits" not in taken or (port_power(p.link, solution.design.precoder) <= most * (1 + 1e-9)).all()
+        assert "min_rate" not in taken or (np.asarray(solution.rates) >= least / np.log(2)).all()
 
 
 def test_limits_on_radiated_power_are_refused(name):
