@@ -67,7 +67,6 @@ def test_two_shards_at_the_same_moment(tmp_path, undisturbed):
     assert promised_bytes(tmp_path) == undisturbed
 
 
-@pytest.mark.parametrize("workers", [1, 2])
-def test_dask_workers(tmp_path, workers, undisturbed):
-    assert run(study(), tmp_path, Dask(workers)).missing == 0
+def test_dask_workers(tmp_path, undisturbed):
+    assert run(study(), tmp_path, Dask(2)).missing == 0
     assert promised_bytes(tmp_path) == undisturbed
