@@ -16,7 +16,7 @@ from metamimo.tuners.coordinate_descent import best_common_phase, nearest_levels
 Reading = Literal["rounded", "reoptimised", "discrete"]
 
 _STAGES, _ITERATIONS = 40, 8
-_ROUNDS = 60
+_ROUNDS = 1000
 _GAIN = 1e-9
 
 
