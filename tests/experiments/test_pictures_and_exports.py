@@ -82,6 +82,14 @@ def test_the_picture_shows_curves_with_error_bars(folder):
     assert curve.has_yerr
 
 
+def test_many_panels_make_several_rows(folder):
+    picture = draw(open_results(folder), 7 * [Panel("ee", fixed={"power_dbm": 30.0})])
+    width, height = picture.get_size_inches()
+    assert len(picture.axes) == 7
+    assert [axes.get_subplotspec().rowspan.start for axes in picture.axes] == [0, 0, 0, 0, 1, 1, 1]
+    assert width < 3 * height
+
+
 @pytest.mark.parametrize("panel", [Panel("ee", x="wings"), Panel("ee"), Panel("ee", fixed={"power_dbm": 31.0})])
 def test_panels_that_do_not_fit(folder, panel):
     with pytest.raises(ConfigError, match=r"panel: (must fix axis power_dbm|x must be an axis)"):

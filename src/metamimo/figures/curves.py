@@ -1,5 +1,6 @@
 """Curves with error bars, drawn from panels that describe a picture as data."""
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
 STYLE = Path(__file__).with_name("metamimo.mplstyle")
 MARKERS = "osD^vPX*"
+MOST_IN_A_ROW = 5
 _METADATA = {"png": {"Software": "metamimo"}, "pdf": {"Creator": "metamimo", "CreationDate": None, "ModDate": None}}
 
 
@@ -35,10 +37,14 @@ def draw(results: Results, panels: Sequence[Panel]) -> "Figure":
     from matplotlib.figure import Figure
 
     with matplotlib.style.context(STYLE):
-        figure = Figure(figsize=(4.8 * len(panels), 3.6), layout="constrained")
-        axes = figure.subplots(1, len(panels), squeeze=False)[0]
-        for panel, one in zip(panels, axes, strict=True):
+        rows = math.ceil(len(panels) / MOST_IN_A_ROW)
+        columns = math.ceil(len(panels) / rows)
+        figure = Figure(figsize=(4.8 * columns, 3.6 * rows), layout="constrained")
+        axes = figure.subplots(rows, columns, squeeze=False).ravel()
+        for panel, one in zip(panels, axes, strict=False):
             _draw_panel(results, panel, one)
+        for unused in axes[len(panels) :]:
+            unused.remove()
         axes[0].legend(*axes[0].get_legend_handles_labels())
     return figure
 
