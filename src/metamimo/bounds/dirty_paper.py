@@ -38,7 +38,8 @@ def stage_bound(h: Channel, x: Factor, fixed: Float[Array, ""], power: Float[Arr
     >>> import jax
     >>> jax.config.update("jax_enable_x64", True)
     >>> h, x, one = jnp.array([[[1.0]]], complex), jnp.array([[[1.0]]], complex), jnp.asarray(1.0)
-    >>> float(stage_bound(h, x, one, one) / (jnp.log(2.0) / 2)).__round__(9)  # one antenna at full power is optimal
+    >>> bound = jax.jit(stage_bound)(h, x, one, one)
+    >>> round(2 * float(bound / jnp.log(2.0)), 9)  # one antenna at full power is optimal
     1.0
     """
     point = Point.at(reduce_ports(h), covariance_of(x))

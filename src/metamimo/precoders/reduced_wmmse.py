@@ -111,7 +111,7 @@ def reduced_wmmse(
     >>> from metamimo.precoders.matched import maximum_ratio
     >>> jax.config.update("jax_enable_x64", True)
     >>> h, power = jnp.array([[[1.0, 1.0]], [[0.0, 1.0]]], complex), jnp.asarray(10.0)
-    >>> stage = reduced_wmmse(h, maximum_ratio(h, power), power)
+    >>> stage = jax.jit(lambda h: reduced_wmmse(h, maximum_ratio(h, power), power))(h)
     >>> bool(stage.history[-1] > stage.history[0])
     True
     """
