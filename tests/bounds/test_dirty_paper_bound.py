@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from metamimo.bounds.dirty_paper import all_phase_bound, parallel_bound, stage_bound
@@ -98,6 +98,7 @@ def bound_and_optimum_of_modes(gain: jax.Array, limit: jax.Array) -> tuple[jax.A
     share=st.lists(st.floats(0, 1), min_size=3, max_size=3),
     limit=st.sampled_from([0.0, 1e-2, 1.0, 1e4, np.inf]),
 )
+@example(gain=[0.0, 0.0, 4e-16], share=[0.0, 0.0, 0.0], limit=1.0)
 def test_parallel_channels_are_bounded_by_their_optimum(gain: list[float], share: list[float], limit: float) -> None:
     """The optimum is that of one user a mode; no other powers do better."""
     bound, best = (float(x) for x in bound_and_optimum_of_modes(np.array(gain), limit))

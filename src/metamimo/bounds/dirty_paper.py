@@ -14,7 +14,7 @@ from metamimo.precoders.dual_mac import Channel, Factor, reduce_ports, start_cov
 from metamimo.precoders.duality_gap import line_efficiency, rate_line
 
 _ROUNDING = 1e-14
-"""Of a rate, more than its logarithms and the sum over the modes can be off."""
+"""Of a rate: relative error of its logarithms and their sum, and absolute error of ln|I + Z| where Z is small."""
 _RAISED = 1 + 1e-11
 """For the few products behind the last sum whose rounding is not followed one by one."""
 
@@ -128,7 +128,7 @@ def parallel_bound(gain: Float[Array, " mode"], fixed: Float[Array, ""], power: 
     p = filled(eta)
     slope = gain / (1 + gain * p)
     rates = jnp.log1p(gain * p)
-    offset = (rates - slope * p).sum() + _ROUNDING * rates.sum()
+    offset = (rates - slope * p).sum() + _ROUNDING * (1 + rates.sum())
     return line_efficiency(offset, slope.max(), fixed, power) * _RAISED
 
 
