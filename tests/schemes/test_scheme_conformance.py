@@ -59,6 +59,14 @@ def solver(name):
     return solve
 
 
+@jax.jit
+def scored(p, design):
+    """Return the power that a design uses, whether its states are members of their sets, and what it is worth."""
+    used = station_power(p.link, power_matrices(p.link, design.state, "accepted"), design.precoder)
+    members = [surface.feasible.contains(x) for surface, x in zip(p.link.surfaces, design.state, strict=True)]
+    return used, members, objective_value(evaluate(p, design), p.objective)
+
+
 @pytest.fixture(params=list(SCHEMES))
 def name(request):
     return request.param
@@ -73,11 +81,10 @@ def takes_any_surface(request):
 def test_design_is_feasible_scored_right_and_its_history_never_falls(name, seed):
     p = suited(name, seed)
     solution = solver(name)(p, jax.random.fold_in(KEY, seed))
-    used = station_power(p.link, power_matrices(p.link, solution.design.state, "accepted"), solution.design.precoder)
+    used, members, value = scored(p, solution.design)
     assert float(used[0]) <= float(p.limits[0].power[0]) * (1 + 1e-9)
-    assert all(s.feasible.contains(x) for s, x in zip(p.link.surfaces, solution.design.state, strict=True))
-    scored = evaluate(p, solution.design)
-    np.testing.assert_allclose(solution.value, objective_value(scored, p.objective), rtol=1e-12)
+    assert np.all(members)
+    np.testing.assert_allclose(solution.value, value, rtol=1e-12)
     np.testing.assert_allclose(solution.value, solution.history[-1], rtol=1e-9)
     assert float(solution.value) <= float(solution.upper_bound) * (1 + 1e-9)
     assert solution.bound_scope == "global"
