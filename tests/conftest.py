@@ -43,10 +43,12 @@ def _set_environment() -> None:
         OMP_NUM_THREADS="1",
         MPLBACKEND="Agg",
     )
-    # Toy programs run for milliseconds and compile for seconds: let the compiler hurry.
+    # Toy programs run for milliseconds and compile for seconds: let the compiler hurry, and not split programs for
+    # threads that another worker needs.
     os.environ.setdefault(
         "XLA_FLAGS",
-        "--xla_cpu_multi_thread_eigen=false --xla_backend_optimization_level=0 --xla_cpu_use_fusion_emitters=false",
+        "--xla_cpu_multi_thread_eigen=false --xla_backend_optimization_level=0 --xla_cpu_use_fusion_emitters=false "
+        "--xla_cpu_parallel_codegen_split_count=1",
     )
 
 
