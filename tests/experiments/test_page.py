@@ -281,7 +281,8 @@ def test_the_command_writes_the_page(results, tmp_path):
     assert "error: paper: must be one of" in done.output
 
 
-def test_the_committed_page_is_that_of_the_committed_results():
-    """Run `metamimo page sim-broadcast-ee --out docs/papers/sim-broadcast-ee.md` where this fails."""
-    committed = ROOT / "docs" / "papers" / "sim-broadcast-ee.md"
-    assert committed.read_text(encoding="utf-8") == page("sim-broadcast-ee", ROOT / "results", committed.parent)
+@pytest.mark.parametrize("paper", sorted(path.name for path in (ROOT / "results").iterdir()))
+def test_the_committed_page_is_that_of_the_committed_results(paper):
+    """Run `metamimo page PAPER --out docs/papers/PAPER.md` where this fails."""
+    committed = ROOT / "docs" / "papers" / f"{paper}.md"
+    assert committed.read_text(encoding="utf-8") == page(paper, ROOT / "results", committed.parent)

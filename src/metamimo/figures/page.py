@@ -85,10 +85,11 @@ def _summary(made: Mapping[str, CommittedRun], declared: Mapping[str, "Experimen
     """Yield how many claims hold, fail and stay open, those that do not hold with the reason, and what is missing."""
     yield from ("## Summary", "")
     rows, unresolved = [], []
-    for title, names in (
-        ("as declared", [name for name in made if not _is_twin(name, declared)]),
-        (f"again with the {PASSIVE}", [name for name in made if _is_twin(name, declared)]),
-    ):
+    twins = [name for name in made if _is_twin(name, declared)]
+    groups = {"as declared": [name for name in made if name not in twins]}
+    if twins:
+        groups[f"again with the {PASSIVE}"] = twins
+    for title, names in groups.items():
         claims = [(name, claim) for name in sorted(names, key=_order) for claim in made[name].claims]
         count = Counter(claim["holds"] for _, claim in claims)
         fitted = sum(claim["holds"] is True and FITTED in claim["note"] for _, claim in claims)
