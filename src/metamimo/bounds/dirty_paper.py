@@ -108,7 +108,7 @@ def parallel_bound(gain: Float[Array, " mode"], fixed: Float[Array, ""], power: 
     """
     tiny = jnp.finfo(gain.dtype).tiny ** 0.25
     bed = 1 / jnp.maximum(gain, tiny)
-    # The price of power is at least the energy efficiency of full power.
+    # The level is at most 1 / eta <= 1 / tiny, so an infinite limit is as good as one that fills all modes that high.
     full = water_level(bed, jnp.minimum(power, gain.size / tiny))
 
     def filled(eta: Float[Array, ""]) -> Float[Array, " mode"]:
