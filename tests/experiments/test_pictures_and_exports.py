@@ -15,6 +15,7 @@ from metamimo.errors import ConfigError, StoreError
 from metamimo.experiments.results import open_results
 from metamimo.experiments.study import Panel
 from metamimo.experiments.tasks import Shard
+from metamimo.figures import curves
 from metamimo.figures.curves import draw
 from metamimo.figures.files import replacing
 from metamimo.figures.reproduce import reproduce_study
@@ -80,6 +81,13 @@ def test_the_picture_shows_curves_with_error_bars(folder):
     curve = left.containers[1]
     assert curve.lines[0].get_ydata() == pytest.approx(results.curves("ee")["mean"].sel(scheme="poor", power_dbm=30.0))
     assert curve.has_yerr
+
+
+def test_a_long_legend_stands_below_the_panels(folder, monkeypatch):
+    monkeypatch.setattr(curves, "MOST_INSIDE", 1)
+    picture = draw(open_results(folder), [Panel("ee", fixed={"power_dbm": 30.0})])
+    assert picture.axes[0].get_legend() is None
+    assert [text.get_text() for text in picture.legends[0].get_texts()] == ["good", "poor"]
 
 
 def test_many_panels_make_several_rows(folder):

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 STYLE = Path(__file__).with_name("metamimo.mplstyle")
 MARKERS = "osD^vPX*"
 MOST_IN_A_ROW = 5
+MOST_INSIDE = 4
+"""More names would cover curves: the legend then stands below all panels."""
 _METADATA = {"png": {"Software": "metamimo"}, "pdf": {"Creator": "metamimo", "CreationDate": None, "ModDate": None}}
 
 
@@ -45,7 +47,11 @@ def draw(results: Results, panels: Sequence[Panel]) -> "Figure":
             _draw_panel(results, panel, one)
         for unused in axes[len(panels) :]:
             unused.remove()
-        axes[0].legend(*axes[0].get_legend_handles_labels())
+        handles, labels = axes[0].get_legend_handles_labels()
+        if len(labels) <= MOST_INSIDE:
+            axes[0].legend(handles, labels)
+        else:
+            figure.legend(handles, labels, loc="outside lower center", ncols=min(len(labels), 2 * columns))
     return figure
 
 
