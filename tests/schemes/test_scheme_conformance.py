@@ -36,6 +36,8 @@ FASTER_TO_COMPILE = {
 ONE_ANTENNA = ("digital-pre", "hybrid-fp", "hybrid-lbfgs", "hybrid-pga", "hybrid-sdp", "wave-sim", "wave-sim-pga")
 """Schemes for users with one antenna."""
 NEEDS_STACK = ("hybrid-fp", "hybrid-sdp")
+RATE_ROUNDING = {"wave-sim-pga": 1e-9}
+"""Relative shortfall of a least rate that the cone program of a power step may leave; all others leave none."""
 
 
 def suited(name, seed=0, **case):
@@ -175,11 +177,11 @@ def test_one_antenna_a_user_on_a_bare_array_with_all_constraints_that_the_scheme
             assert rule in str(refusal)  # noqa: PT017 (either is right)
         else:
             taken |= constraint
-    solution = solver(name)(dataclasses.replace(p, **taken), KEY)
+    solution, slack = solver(name)(dataclasses.replace(p, **taken), KEY), RATE_ROUNDING.get(name, 0.0)
     assert int(solution.status) == Status.CONVERGED
     assert 0 < float(solution.value) <= float(solution.upper_bound) * (1 + 1e-9)
     assert "limits" not in taken or (port_power(p.link, solution.design.precoder) <= most * (1 + 1e-9)).all()
-    assert "min_rate" not in taken or (np.asarray(solution.rates) * np.log(2) >= least * (1 - 1e-9)).all()
+    assert "min_rate" not in taken or (np.asarray(solution.rates) >= least / np.log(2) * (1 - slack)).all()
 
 
 def test_limits_on_radiated_power_are_refused(name):
