@@ -145,6 +145,23 @@ def plan(
         typer.echo(f"wrote   {written}")
 
 
+@app.command("check-physics", cls=Guarded)
+def check_physics(
+    design: Annotated[Path, typer.Argument(metavar="DESIGN", help="A file that `SimDesign.write` made.")],
+    seed: Annotated[int, typer.Option(help="Seed of the random phases that the design is compared with.")] = 0,
+) -> None:
+    """What did the usual model over-promise? Score a stacked design in a model that conserves energy."""
+    import os
+
+    from metamimo.experiments.environment import environment
+
+    os.environ.update(environment())
+    from metamimo.interop.sim_design import SimDesign
+    from metamimo.planner.physics_check import check_physics as check
+
+    typer.echo(str(check(SimDesign.read(design), seed)))
+
+
 @app.command(cls=Guarded)
 def status(folder: ResultFolder) -> None:
     """Say what lies in a folder: finished tasks, realisations, damage."""

@@ -115,3 +115,22 @@ def squared_norm(a: Inexact[Array, "..."], axis: int | tuple[int, ...] | None = 
 
 def _det2(a: Inexact[Array, "... 2 2"]) -> Float[Array, "..."]:
     return (a[..., 0, 0] * a[..., 1, 1]).real - (a[..., 0, 1] * a[..., 1, 0]).real
+
+
+@jax.custom_jvp
+def inverse_root(a: Inexact[Array, "n n"]) -> Inexact[Array, "n n"]:
+    """Return a^(-1/2) of a positive definite matrix; equal eigenvalues do not disturb its derivative."""
+    values, vectors = jnp.linalg.eigh(a)
+    return cmatmul(vectors / jnp.sqrt(values), hermitian(vectors))
+
+
+@inverse_root.defjvp
+def _inverse_root_jvp(primals: tuple[Array], tangents: tuple[Array]) -> tuple[Array, Array]:
+    """In the eigenbasis, (f_i - f_j) / (v_i - v_j) = -1 / (s_i s_j (s_i + s_j)) with s the roots of the eigenvalues."""
+    (a,), (da,) = primals, tangents
+    values, vectors = jnp.linalg.eigh(a)
+    s = jnp.sqrt(values)
+    inner = cmatmul(hermitian(vectors), cmatmul(da, vectors))
+    inner = -inner / (s[:, None] * s * (s[:, None] + s))
+    turned = cmatmul(vectors, cmatmul(inner, hermitian(vectors)))
+    return cmatmul(vectors / s, hermitian(vectors)), turned

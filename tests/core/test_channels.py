@@ -7,9 +7,12 @@ import pytest
 from helpers import relative_error
 
 from metamimo.channels.csi import FreshEstimates, Posterior, estimate, mean_square
+from metamimo.channels.plane_waves import PlaneWaves, aperture_channel, dipole_channel, scattered_waves
 from metamimo.channels.rayleigh import correlated_rayleigh, path_gain
 from metamimo.geometry.planar import grid_positions
+from metamimo.physics.diffraction import propagation_matrix
 from metamimo.physics.patterns import FieldSample, Isotropic, psd_root
+from metamimo.surfaces.coupled import CoupledStack
 
 draw = jax.jit(correlated_rayleigh, static_argnums=2)
 
@@ -61,3 +64,49 @@ def test_posterior_undoes_the_estimate() -> None:
     drawn = np.asarray(posterior.sample(jax.random.key(2)))
     assert (np.abs(drawn) ** 2).mean() == pytest.approx(variance, rel=0.03)
     assert (drawn * np.conj(seen)).mean() == pytest.approx(variance, rel=0.03)
+
+
+def test_plane_waves_fill_the_half_sphere_with_the_given_power() -> None:
+    waves = scattered_waves(jax.random.key(0), jnp.asarray([0.5, 2.0]), 20_000)
+    r, e = np.asarray(waves.directions), np.asarray(waves.polarisations)
+    np.testing.assert_allclose((r**2).sum(-1), 1, atol=1e-12)
+    np.testing.assert_allclose((e**2).sum(-1), 1, atol=1e-12)
+    np.testing.assert_allclose((r * e).sum(-1), 0, atol=1e-12)
+    assert r[..., 2].min() >= 0
+    # Uniform over the half sphere: z is uniform, and x and y have no mean.
+    np.testing.assert_allclose([r[..., 2].mean(), (r[..., 2] ** 2).mean()], [1 / 2, 1 / 3], atol=0.01)
+    np.testing.assert_allclose(r[..., :2].mean((0, 1)), 0, atol=0.01)
+    np.testing.assert_allclose((np.abs(waves.gains) ** 2).sum(1), [0.5, 2.0], rtol=0.03)
+    assert e[0, np.argmax(r[0, :, 2])] == pytest.approx([1, 0, 0], abs=0.05)
+
+
+def test_aperture_of_plane_waves_has_its_gain_and_its_pattern() -> None:
+    """Uniform phase: 4 pi n a / lambda^2 at broadside; from random directions the channel correlates as C does."""
+    places, wavelength, area = grid_positions(25, 0.005), 0.01, 0.005**2
+    up = PlaneWaves(jnp.array([[[0.0, 0.0, 1.0]]]), jnp.array([[[1.0, 0.0, 0.0]]]), jnp.ones((1, 1), complex))
+    row = np.asarray(aperture_channel(places, area, wavelength, up))[0, 0]
+    assert np.abs(row.sum()) ** 2 / 25 == pytest.approx(4 * np.pi * 25 * area / wavelength**2)
+    many = scattered_waves(jax.random.key(1), jnp.ones(20_000), 2)
+    h = np.asarray(aperture_channel(places, area, wavelength, many))[:, 0]
+    # Directions are those of half a sphere: twice the coupling, which counts radiated power over the whole.
+    expected = 2 * FieldSample(area).coupling(places, wavelength)
+    assert relative_error(h.conj().T @ h / len(h), expected) <= 0.04
+
+
+def test_dipoles_see_the_same_waves_as_rows_of_their_own() -> None:
+    stack = CoupledStack.build(n_layers=1, n_elements=4, n_ports=2, wavelength=0.01)
+    waves = scattered_waves(jax.random.key(2), jnp.ones(3), 5)
+    channel = np.asarray(dipole_channel(stack, waves))
+    rows = [np.asarray(stack.plane_wave_rows(waves.directions[u], waves.polarisations[u])) for u in range(3)]
+    expected = [np.asarray(waves.gains[u]) @ rows[u] for u in range(3)]
+    np.testing.assert_allclose(channel[:, 0], expected, atol=1e-12)
+
+
+def test_propagation_of_the_usual_model_is_the_papers_conjugated() -> None:
+    """Check 16: w of the spec, exp(+jwt), against eq. (1) of arXiv 2504.15737, exp(-jwt)."""
+    a, d = 0.005, 0.004
+    observers, sources = grid_positions(9, a, d), grid_positions(9, a)
+    r = np.linalg.norm(observers[:, None] - sources, axis=-1)
+    paper = a**2 * d / r**2 * (1 / (2 * np.pi * r) - 1j / 0.01) * np.exp(2j * np.pi * r / 0.01)
+    ours = propagation_matrix(observers, sources, 0.01, a**2)
+    np.testing.assert_allclose(ours, paper.conj(), rtol=1e-12)

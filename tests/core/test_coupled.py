@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 
 from metamimo.errors import ConfigError
+from metamimo.linalg import inverse_root
 from metamimo.physics.dipoles import interaction
 from metamimo.problem import Link
-from metamimo.surfaces.coupled import CoupledStack, inverse_root
+from metamimo.surfaces.coupled import CoupledStack
 from metamimo.tuners.lbfgs import tune_lbfgs
 
 UP, ALONG_X = np.array([[0.0, 0.0, 1.0]]), np.array([[1.0 + 0j, 0.0, 0.0]])
@@ -176,6 +177,21 @@ def test_bare_antenna_over_a_plane_has_the_gain_of_a_dipole_and_its_image():
     bare = stack(n_layers=0, n_ports=1)
     gain = np.abs(apply_rows(bare, np.ones((0, 9), complex), axial(bare)[None])) ** 2
     assert 10 * np.log10(float(gain.squeeze())) == pytest.approx(7.17, abs=0.005)
+
+
+def test_rows_of_a_pair_are_those_of_short_dipoles():
+    surface = stack(n_layers=1, n_elements=1, n_ports=1, backplane=False, feed_distance=0.01)
+    polar, azimuth = 0.7, 0.4
+    towards = np.array([np.sin(polar) * np.cos(azimuth), np.sin(polar) * np.sin(azimuth), np.cos(polar)])
+    theta = np.array([np.cos(polar) * np.cos(azimuth), np.cos(polar) * np.sin(azimuth), -np.sin(polar)])
+    phi = np.array([-np.sin(azimuth), np.cos(azimuth), 0])
+    atom = np.exp(2j * np.pi * 1.25 * towards[2])  # at one and a quarter wavelengths
+    for pol, electric, magnetic in (
+        (theta, np.cos(polar) * np.cos(azimuth), np.cos(azimuth)),
+        (phi, -np.sin(azimuth), -np.cos(polar) * np.sin(azimuth)),
+    ):
+        rows = np.asarray(surface.plane_wave_rows(towards, pol))
+        np.testing.assert_allclose(rows[:2], np.sqrt(1.5) * atom * np.array([electric, -1j * magnetic]), atol=1e-13)
 
 
 @jax.jit

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from metamimo.physics.dipoles import dipole_coupling, interaction, lattice_constant, plane_wave_rows
+from metamimo.physics.dipoles import dipole_coupling, interaction, lattice_constant
 
 K = 2 * np.pi
 GAMMA = K**3 / (6 * np.pi)
@@ -86,17 +86,3 @@ def row_of_fields(sources: np.ndarray) -> np.ndarray:
     r = K * np.linalg.norm(sources, axis=1)
     c = (K * sources[:, 0] / r) ** 2
     return 1.5 * np.exp(-1j * r) / r * (1 - c + (3 * c - 1) * (1 / r**2 + 1j / r))
-
-
-def test_rows_are_orthogonal_to_the_direction_and_those_of_a_short_dipole() -> None:
-    polar, azimuth = 0.7, 0.4
-    direction = np.array([[np.sin(polar) * np.cos(azimuth), np.sin(polar) * np.sin(azimuth), np.cos(polar)]])
-    theta = np.array([[np.cos(polar) * np.cos(azimuth), np.cos(polar) * np.sin(azimuth), -np.sin(polar)]]) + 0j
-    phi = np.array([[-np.sin(azimuth), np.cos(azimuth), 0]]) + 0j
-    origin = np.zeros((1, 3))
-    for pol, electric, magnetic in (
-        (theta, np.cos(polar) * np.cos(azimuth), np.cos(azimuth)),
-        (phi, -np.sin(azimuth), -np.cos(polar) * np.sin(azimuth)),
-    ):
-        rows = plane_wave_rows(origin, origin, direction, pol, 1.0, backplane=False)[0]
-        np.testing.assert_allclose(rows, np.sqrt(1.5) * np.array([electric, -1j * magnetic]), atol=1e-15)

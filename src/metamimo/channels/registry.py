@@ -2,4 +2,10 @@
 
 from metamimo.registry import Registry
 
-CHANNELS = Registry("channel", {"correlated_rayleigh": "metamimo.channels.rayleigh:correlated_rayleigh"})
+CHANNELS = Registry(
+    "channel",
+    {
+        "correlated_rayleigh": "metamimo.channels.rayleigh:correlated_rayleigh",
+        "plane_waves": "metamimo.channels.plane_waves:scattered_waves",
+    },
+)

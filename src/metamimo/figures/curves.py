@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from metamimo.errors import ConfigError
 from metamimo.experiments.results import Results
 from metamimo.experiments.study import Panel
@@ -80,17 +82,23 @@ def _draw_panel(results: Results, panel: Panel, axes: "Axes") -> None:
             if value not in grid:
                 raise ConfigError(f"panel: must fix axis {name} to one of {grid} (given: {value!r})")
             curves = curves.isel({name: grid.index(value)})
+    # A quantity that a scheme does not have is nan everywhere; that is no exclusion.
+    has_values = (curves["n"] > 0).any(x).values
     for number, label in enumerate(results.schemes):
+        if not has_values[number]:
+            continue
         one = curves.isel(scheme=number)
         marker = MARKERS[number % len(MARKERS)]
         axes.errorbar(one[x].values, one["mean"].values, yerr=one["stderr"].values, marker=marker, label=label)
     axes.set(xscale=panel.x_scale, yscale=panel.y_scale, xlabel=_label(curves[x].attrs), ylabel=_label(curves.attrs))
     if panel.x_scale == "linear" and curves[x].dtype.kind in "if":
         axes.set_xticks(curves[x].values)
-    counts = curves["n"].values
-    low, high, excluded = int(counts.min()), int(counts.max()), int(curves["excluded"].sum())
+    drawn = curves.isel(scheme=np.flatnonzero(has_values))
+    counts = drawn["n"].values
+    low, high, excluded = int(counts.min(initial=0)), int(counts.max(initial=0)), int(drawn["excluded"].sum())
     shown = f"n = {low}" if low == high else f"n = {low} to {high}"
     note = f"{shown} realisations a point" + (f", {excluded} excluded" if excluded else "")
+    note += f", {(~has_values).sum()} curves without values" if not has_values.all() else ""
     axes.set_title(f"{panel.title}\n{note}" if panel.title else note, fontsize="small")
 
 

@@ -58,6 +58,10 @@ FIGURES |= {
     )
 }
 
+FIGURES["sim-physical/layers"] = Entry(
+    "metamimo.papers.sim_physical.layers", "layers", "Layers in a model that conserves energy, against the usual one"
+)
+
 
 def register(name: str, module: str, function: str, title: str = "") -> None:
     """Add a figure of your own, so that `metamimo reproduce` finds it.

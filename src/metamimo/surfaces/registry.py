@@ -7,8 +7,10 @@ SURFACES = Registry(
     {
         "coupled_stack": "metamimo.surfaces.coupled:CoupledStack",
         "digital": "metamimo.surfaces.digital:FullyDigital",
+        "feedforward_stack": "metamimo.surfaces.feedforward:FeedforwardStack",
         "hybrid_fully_connected": "metamimo.surfaces.hybrid:FullyConnectedHybrid",
         "hybrid_sub_connected": "metamimo.surfaces.hybrid:SubConnectedHybrid",
+        "multiport": "metamimo.surfaces.multiport:MultiportSurface",
         "stacked": "metamimo.surfaces.stacked:StackedSurface",
     },
 )

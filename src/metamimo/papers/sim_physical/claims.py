@@ -1,0 +1,252 @@
+"""What the study asks: statements of its specification and of the literature, as checks on paired realisations."""
+
+import itertools
+from collections.abc import Iterable
+
+from metamimo.experiments.claims import Claim
+from metamimo.papers.checks import Grid, Quantities, Samples, all_positive, all_within, at_point, minus, none_above
+
+RATE = "sum_rate"
+COUPLED, USUAL, DELIVERED, RANDOM = "Coupled", "Usual", "Delivered", "Random phases"
+ROUNDING = 1e-9
+
+
+def claims(grid: Grid) -> tuple[Claim, ...]:
+    """Return the claims.
+
+    Args:
+        grid: numbers of layers.
+    """
+    return (*_on_the_number_of_layers(grid), *_on_the_usual_model(grid), *_on_sensitivity(grid))
+
+
+def _on_the_number_of_layers(grid: Grid) -> tuple[Claim, ...]:
+    last = grid[-1]
+    return (
+        Claim(
+            "P1-half",
+            "at 25 atoms a layer and half a wavelength, every further layer raises the coupled optimum",
+            "differences between neighbours > 0",
+            all_positive(_steps("half", grid)),
+        ),
+        Claim(
+            "P1-quarter",
+            "so it does at a quarter wavelength",
+            "differences between neighbours > 0",
+            all_positive(_steps("quarter", grid)),
+        ),
+        Claim(
+            "P1-less-and-less",
+            "the third and later layers bring less each than the second, at half a wavelength",
+            "second layer's gain minus a later one's > 0",
+            all_positive(_diminishing("half", grid)),
+        ),
+        Claim(
+            "P2-total",
+            "at a fixed total number of atoms, four and six layers are worse than one",
+            "one minus four and six layers > 0",
+            all_positive(_ahead(COUPLED, "total", 1, [n for n in grid if n > 3])),
+        ),
+        Claim(
+            "P2-few",
+            "at a fixed total, two and three layers are within 5 % of one",
+            "ratio 0.95 to 1.05",
+            all_within(
+                {
+                    f"{n} over 1 layers": (_at(COUPLED, "total", n), _at(COUPLED, "total", 1))
+                    for n in grid
+                    if 1 < n <= 3
+                },
+                0.95,
+                1.05,
+            ),
+        ),
+        Claim(
+            "P3-thickness",
+            "at a fixed thickness more layers help up to the largest number",
+            "differences between neighbours > 0",
+            all_positive(_steps("thickness", grid)),
+        ),
+        Claim(
+            "P4-matching",
+            "without a matching network the coupled optimum is lower, but still above the usual model's promise",
+            "coupled minus available, and available minus usual > 0 at half a wavelength",
+            all_positive(
+                _above(COUPLED, "Coupled, available power", "half", grid)
+                | _above("Coupled, available power", USUAL, "half", grid)
+            ),
+        ),
+        Claim(
+            "P5-bound",
+            "no design exceeds the bound of any currents on its dipoles",
+            "largest rate over bound at most 1",
+            none_above(
+                {
+                    f"rate over bound at {n} layers, {family}": _over_bound(family, n)
+                    for family in ("half", "quarter")
+                    for n in grid
+                },
+                1 + ROUNDING,
+                "largest over all realisations, not a mean",
+            ),
+        ),
+        Claim(
+            "P6-random",
+            "random phases never help: the bare array is as good or better with two layers or more",
+            "bare array minus random phases > 0 at half a wavelength",
+            all_positive(_above("Bare array", RANDOM, "half", [n for n in grid if n > 1 and n <= last])),
+        ),
+    )
+
+
+def _on_the_usual_model(grid: Grid) -> tuple[Claim, ...]:
+    several = [n for n in grid if n > 1]
+    return (
+        Claim(
+            "U1-quarter",
+            "a quarter wavelength apart, the usual model promises more than its phases deliver",
+            "usual minus delivered > 0 from two layers on",
+            all_positive(_above(USUAL, DELIVERED, "quarter", several)),
+        ),
+        Claim(
+            "U1-diverges",
+            "there its promise rises with every layer while what it delivers ends below one layer's",
+            "steps of the promise, and delivered at one minus at most layers > 0",
+            all_positive(_steps("quarter", grid, USUAL) | _ahead(DELIVERED, "quarter", 1, [grid[-1]])),
+        ),
+        Claim(
+            "U1-above-optimum",
+            "with four layers or more the promise exceeds the coupled optimum",
+            "usual minus coupled > 0 at a quarter wavelength",
+            all_positive(_above(USUAL, COUPLED, "quarter", [n for n in grid if n > 3])),
+        ),
+        Claim(
+            "U2-half",
+            "half a wavelength apart, it over-promises from two layers on",
+            "usual minus delivered > 0",
+            all_positive(_above(USUAL, DELIVERED, "half", several)),
+        ),
+        Claim(
+            "U2-one",
+            "with one layer it keeps its promise within 5 %",
+            "delivered over usual 0.95 to 1.05",
+            all_within({"delivered over usual": (_at(DELIVERED, "half", 1), _at(USUAL, "half", 1))}, 0.95, 1.05),
+        ),
+        Claim(
+            "U3-passive",
+            "passive propagation removes the promise, not the loss: at a quarter wavelength it delivers no more",
+            "delivered minus delivered by the band-limited model > 0",
+            all_positive(_above(DELIVERED, "Delivered, band-limited", "quarter", several)),
+        ),
+        Claim(
+            "U4-under-promises",
+            "the coupled optimum is above the usual model's promise at half a wavelength",
+            "coupled minus usual > 0",
+            all_positive(_above(COUPLED, USUAL, "half", grid)),
+        ),
+        Claim(
+            "U5-worthless",
+            "at a quarter wavelength with many layers, the delivered phases are no better than random ones",
+            "random minus delivered > 0 at the most layers",
+            all_positive(_above(RANDOM, DELIVERED, "quarter", [grid[-1]])),
+        ),
+        Claim(
+            "U6-total",
+            "at a fixed total number of atoms the usual model, too, falls with layers",
+            "differences between neighbours, first minus second > 0",
+            all_positive({name: _negative(step) for name, step in _steps("total", grid, USUAL).items()}),
+        ),
+    )
+
+
+def _on_sensitivity(grid: Grid) -> tuple[Claim, ...]:
+    first, last = grid[0], grid[-1]
+
+    def grows(variable: str, words: str) -> Quantities:
+        costs = [minus(_at(COUPLED, "half", n), _at(COUPLED, "half", n, variable)) for n in (first, last)]
+        return {f"cost of {words} at {last} minus at {first} layers": minus(costs[1], costs[0])}
+
+    return (
+        Claim(
+            "S1-phase-errors",
+            "phase errors of 0.2 rad cost more the more layers there are",
+            "cost at most minus at one layer > 0",
+            all_positive(grows("phase_error_20", "phase errors")),
+        ),
+        Claim(
+            "S2-loss",
+            "so does a loss of 0.5 dB an atom",
+            "cost at most minus at one layer > 0",
+            all_positive(grows("lossy", "loss")),
+        ),
+        Claim(
+            "S3-bandwidth",
+            "the bandwidth shrinks with layers: 2 % off the carrier costs more",
+            "cost at most minus at one layer > 0",
+            all_positive(grows("two_percent_off", "2 % off the carrier")),
+        ),
+        Claim(
+            "S4-still-ahead",
+            "off the carrier and with phase errors the coupled design stays above the bare array",
+            "coupled minus bare array > 0 at half a wavelength",
+            all_positive(
+                {
+                    f"{variable} of Coupled minus Bare array at {n}": minus(
+                        _at(COUPLED, "half", n, variable), _at("Bare array", "half", n, variable)
+                    )
+                    for variable in ("phase_error_20", "two_percent_off")
+                    for n in grid
+                }
+            ),
+        ),
+    )
+
+
+def _at(scheme: str, family: str, layers: float, variable: str = RATE) -> Samples:
+    return at_point(scheme, {"n_layers": layers, "family": family}, variable)
+
+
+def _steps(family: str, grid: Grid, scheme: str = COUPLED) -> Quantities:
+    return {
+        f"{scheme} from {a} to {b} layers, {family}": minus(_at(scheme, family, b), _at(scheme, family, a))
+        for a, b in itertools.pairwise(grid)
+    }
+
+
+def _diminishing(family: str, grid: Grid) -> Quantities:
+    """Return the second layer's gain minus the gain a layer of every later step."""
+
+    def gain(a: float, b: float) -> Samples:
+        step = minus(_at(COUPLED, family, b), _at(COUPLED, family, a))
+        return lambda results: step(results) / (b - a)
+
+    first = gain(*grid[:2])
+    return {
+        f"gain of layer {grid[1]} minus gain a layer from {a} to {b}, {family}": minus(first, gain(a, b))
+        for a, b in itertools.pairwise(grid[1:])
+    }
+
+
+def _ahead(scheme: str, family: str, layers: float, others: Iterable[float]) -> Quantities:
+    return {
+        f"{scheme} at {layers} minus at {other} layers, {family}": minus(
+            _at(scheme, family, layers), _at(scheme, family, other)
+        )
+        for other in others
+    }
+
+
+def _above(upper: str, lower: str, family: str, grid: Iterable[float]) -> Quantities:
+    return {
+        f"{upper} minus {lower} at {n} layers, {family}": minus(_at(upper, family, n), _at(lower, family, n))
+        for n in grid
+    }
+
+
+def _over_bound(family: str, layers: float) -> Samples:
+    rate, bound = _at(COUPLED, family, layers), _at(COUPLED, family, layers, "upper_bound")
+    return lambda results: rate(results) / bound(results)
+
+
+def _negative(a: Samples) -> Samples:
+    return lambda results: -a(results)

@@ -1,0 +1,59 @@
+"""The best linear precoder for a state that is given: what a transmitter makes of phases that somebody else chose."""
+
+from dataclasses import replace
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Inexact, Key
+
+from metamimo.errors import ConfigError
+from metamimo.precoders.zero_forcing import regularised_zero_forcing
+from metamimo.problem import Design, Problem, Solution
+from metamimo.schemes.constrained import active_channel
+from metamimo.schemes.hybrid_joint import hybrid_joint
+from metamimo.surfaces.digital import FullyDigital
+
+_SHARE = 0.3
+"""Share of the power limit that regularised zero-forcing assumes where a precoder starts."""
+
+
+def regularised_start(problem: Problem, state: Inexact[Array, "..."]) -> Design:
+    """Return a state with regularised zero-forcing on the channel that it makes."""
+    total, _ = problem.accepted_limits("regularised_start")
+    h = active_channel(problem, state, problem.link.ports[0])
+    precoder = regularised_zero_forcing(h, _SHARE * total)
+    return Design((state[None],), precoder[None, None])
+
+
+def behind_surface(problem: Problem, state: Inexact[Array, "..."]) -> Problem:
+    """Return the problem that is left when the state is given: its ports as antennas, unit noise.
+
+    Args:
+        problem: one station, one subcarrier; its objective is the sum rate.
+        state: state of the surface.
+
+    Raises:
+        ConfigError: if the objective is another: it may charge for what stands in front of the ports.
+    """
+    if problem.objective != "sum_rate":
+        raise ConfigError(f"objective: without its surface a problem has a sum rate, got {problem.objective!r}")
+    h = active_channel(problem, state, problem.link.ports[0])
+    ports = FullyDigital.build(np.eye(h.shape[-1]))
+    link = replace(problem.link, surfaces=(ports,), channel=h[None, None], noise_power=jnp.ones(()))
+    return replace(problem, link=link)
+
+
+def best_precoder(problem: Problem, *, key: Key[Array, ""], **options: Any) -> Solution:
+    """Maximise the weighted sum rate over the linear precoder of an array, from regularised zero-forcing.
+
+    Args:
+        problem: what `behind_surface` returns.
+        key: key of the trial.
+        **options: of `hybrid_joint`, such as `tolerance`.
+
+    Returns:
+        The solution; its precoder suits the state that the problem stands behind.
+    """
+    start = regularised_start(problem, jnp.zeros(0))
+    return hybrid_joint(problem, key=key, start=start, selection="none", **options)
