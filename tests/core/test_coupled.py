@@ -13,13 +13,14 @@ from metamimo.linalg import inverse_root
 from metamimo.physics.dipoles import interaction
 from metamimo.problem import Link
 from metamimo.surfaces.coupled import CoupledStack
+from metamimo.surfaces.feedforward import FeedforwardStack
 from metamimo.tuners.lbfgs import tune_lbfgs
 
 UP, ALONG_X = np.array([[0.0, 0.0, 1.0]]), np.array([[1.0 + 0j, 0.0, 0.0]])
 
 
-def stack(**changes):
-    return CoupledStack.build(**{"n_layers": 2, "n_elements": 9, "n_ports": 3, "wavelength": 0.01} | changes)
+def stack(kind=CoupledStack, **changes):
+    return kind.build(**{"n_layers": 2, "n_elements": 9, "n_ports": 3, "wavelength": 0.01} | changes)
 
 
 def states(surface, seed=0):
@@ -206,9 +207,15 @@ def rates_and_gradients(surface, angles, rows, w):
     return jax.lax.map(jax.value_and_grad(rate), angles)
 
 
-@pytest.mark.parametrize(("budget", "balanced"), list(itertools.product(["accepted", "available"], [True, False])))
-def test_gradient_of_a_rate_is_that_of_central_differences(budget, balanced):
-    surface = stack(budget=budget, balanced=balanced, loss=0.01)
+@pytest.mark.parametrize(
+    ("kind", "budget", "balanced"),
+    [
+        *itertools.product([CoupledStack], ["accepted", "available"], [True, False]),
+        (FeedforwardStack, "accepted", True),
+    ],
+)
+def test_gradient_of_a_rate_is_that_of_central_differences(kind, budget, balanced):
+    surface = stack(kind, budget=budget, balanced=balanced, loss=0.01)
     theta, step = -np.angle(states(surface)[0]), 1e-5
     directions = gaussian(0, 3, *theta.shape).real
     angles = np.concatenate([theta[None], theta + step * directions, theta - step * directions])

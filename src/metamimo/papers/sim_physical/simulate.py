@@ -70,7 +70,7 @@ class Chunk(NamedTuple):
     trials: tuple[int, ...]
 
     @property
-    def users(self) -> tuple[int, int]:
+    def sizes(self) -> tuple[int, int]:
         """Users, and waves a user."""
         return self.scenario.n_users, self.scenario.paths
 
@@ -79,7 +79,6 @@ class Designed(NamedTuple):
     """Best designs of a chunk, trials first."""
 
     state: States
-    precoder: Complex[Array, "trial user port stream"]
     measured: dict[str, Array]
 
 
@@ -185,10 +184,10 @@ def examined(chunk: Chunk, states: States, budget: Budget) -> Results:
         budget: what the port waves count.
     """
     scenario, layers = chunk.scenario, states.shape[1]
-    places = [coupled_antenna(scenario, layers, budget=budget, loss=loss) for loss in (0.0, scenario.loss)]
-    places += [coupled_antenna(scenario, layers, budget=budget, detuning=x) for x in DETUNING]
-    every = jax.tree.map(lambda *leaves: jnp.stack(leaves), *places)
-    program = _examination(*chunk.users)
+    variants = [coupled_antenna(scenario, layers, budget=budget, loss=loss) for loss in (0.0, scenario.loss)]
+    variants += [coupled_antenna(scenario, layers, budget=budget, detuning=x) for x in DETUNING]
+    every = jax.tree.map(lambda *leaves: jnp.stack(leaves), *variants)
+    program = _examination(*chunk.sizes)
     return jax.device_get(program(every, scenario.snr, chunk.seed, jnp.asarray(chunk.trials), states))
 
 
@@ -267,7 +266,7 @@ def _best(chunk: Chunk, antenna: Antenna, given: Complex[Array, "trial start *st
     """Run the joint design from random and given states, and keep the best of every trial."""
     if given is None:
         given = jnp.zeros((len(chunk.trials), 0, *antenna.surface.feasible.shape), complex)
-    return _design(*chunk.users)(antenna, chunk.scenario.snr, chunk.seed, jnp.asarray(chunk.trials), given)
+    return _design(*chunk.sizes)(antenna, chunk.scenario.snr, chunk.seed, jnp.asarray(chunk.trials), given)
 
 
 @functools.cache
@@ -300,14 +299,14 @@ def _design(users: int, paths: int) -> Callable[..., Designed]:
             "iterations": every.iterations.sum(),
             "line_search_trials": every.trials.sum(),
         }
-        return Designed(best.design.state[0][0], best.design.precoder[0, 0], measured)
+        return Designed(best.design.state[0][0], measured)
 
     return _over_trials(one)
 
 
 @functools.cache
 def _examination(users: int, paths: int) -> Callable[..., Results]:
-    def one(places: Antenna, snr: Array, seed: Array, trial: Array, state: Array) -> dict[str, Array]:
+    def one(variants: Antenna, snr: Array, seed: Array, trial: Array, state: Array) -> dict[str, Array]:
         key = trial_key(seed, trial)
         error = jax.random.normal(purpose_key(key, "scheme"), state.shape)
 
@@ -316,13 +315,13 @@ def _examination(users: int, paths: int) -> Callable[..., Results]:
             return best_precoder(behind_surface(problem, state), key=key, **_STOP)
 
         wrong = [(0, state * jnp.exp(1j * x * error)) for x in ERRORS]
-        cases = [(place, state) for place in range(2 + len(DETUNING))] + wrong
-        numbers = jnp.array([place for place, _ in cases])
+        cases = [(variant, state) for variant in range(2 + len(DETUNING))] + wrong
+        numbers = jnp.array([variant for variant, _ in cases])
         every = jax.lax.map(
-            lambda case: met(jax.tree.map(lambda a: a[case[0]], places), case[1]),
+            lambda case: met(jax.tree.map(lambda a: a[case[0]], variants), case[1]),
             (numbers, jnp.stack([state for _, state in cases])),
         )
-        nominal, as_it_is = (jax.tree.map(lambda a: a[0], tree) for tree in (places, every))
+        nominal, as_it_is = (jax.tree.map(lambda a: a[0], tree) for tree in (variants, every))
         problem = draw_problem(nominal, snr, key, users, paths)
         scored = evaluate(problem, Design((state[None],), as_it_is.design.precoder))
         _, lossy, two_below, one_below, one_above, two_above, small_error, large_error = every.value
