@@ -7,7 +7,7 @@ from metamimo.errors import ConfigError
 from metamimo.experiments.config import SchemeChoice, rebuild, scenario_at
 from metamimo.experiments.tasks import all_tasks
 from metamimo.papers import registry
-from metamimo.papers.sim_physical import simulate
+from metamimo.papers.sim_physical import gain, simulate
 from metamimo.papers.sim_physical.layers import MODELS, VARIABLES
 from metamimo.papers.sim_physical.scenario import FAMILIES, SimPhysical
 
@@ -22,8 +22,9 @@ def found():
 
 
 @pytest.mark.parametrize("mode", ["quick", "full"])
-def test_study_declares_what_it_computes(mode):
-    study = registry.load("sim-physical/layers", mode)
+@pytest.mark.parametrize("figure", ["layers", "gain"])
+def test_study_declares_what_it_computes(figure, mode):
+    study = registry.load(f"sim-physical/{figure}", mode)
     experiment = study.experiment
     assert {str(choice.options["model"]) for choice in experiment.schemes} == set(simulate.MODELS)
     assert [claim.id for claim in study.claims] == list(experiment.claims)
@@ -32,16 +33,16 @@ def test_study_declares_what_it_computes(mode):
         scenario = scenario_at(experiment, index)
         assert isinstance(scenario, SimPhysical)
         assert scenario.n_layers in simulate.LEVELS
-    if mode == "full":
+    if mode == "full" and figure == "layers":
         assert experiment.trials >= 30
-        assert experiment.axes[1].values == FAMILIES
+        assert {"half", "quarter", "total"} <= set(experiment.axes[1].values)
 
 
 def test_geometry_of_the_families():
     at = {family: SimPhysical(family=family, n_layers=6) for family in FAMILIES}
-    assert [at[family].elements for family in FAMILIES] == [25, 25, 6, 25]
-    assert [at[family].spacing for family in FAMILIES] == [0.5, 0.25, 0.5, 0.5]
-    assert [at[family].is_nested for family in FAMILIES] == [True, True, False, False]
+    assert [at[family].elements for family in FAMILIES] == [25, 25, 6, 25, 25]
+    assert [at[family].spacing for family in FAMILIES] == [0.5, 0.25, 0.5, 0.5, 1.0]
+    assert [at[family].is_nested for family in FAMILIES] == [True, True, False, False, True]
     with pytest.raises(ConfigError, match="total_elements: must be a multiple of n_layers = 5, got 36"):
         SimPhysical(family="half").replace(family="total", n_layers=5)
 
@@ -91,6 +92,16 @@ def test_results_depend_on_the_trial_and_not_on_its_chunk():
     assert [len(part["sum_rate"]) for part in parts] == [2, 1]
     alone = simulate.MODELS["usual"](simulate.Chunk(scenario_at(experiment, (1, 0)), experiment.seed, (1, 2)))
     np.testing.assert_array_equal(alone["sum_rate"], [parts[0]["sum_rate"][1], parts[1]["sum_rate"][0]])
+
+
+def test_gain_is_what_the_rate_of_one_user_says():
+    """Bare antenna over a ground plane: 7.17 dBi, whatever the power."""
+    study = gain.gain("quick")
+    choice = (SchemeChoice(label="Bare array", scheme="hybrid-joint", options={"model": "bare"}),)
+    experiment = rebuild(study.experiment, schemes=choice, trials=1, chunk=1)
+    found = gain.compute(experiment, next(iter(all_tasks(experiment))))
+    assert found["gain"] == pytest.approx([7.17], abs=0.005)
+    assert set(found) == {variable.name for variable in study.variables}
 
 
 def test_unknown_models_are_refused():

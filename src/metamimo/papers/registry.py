@@ -58,9 +58,13 @@ FIGURES |= {
     )
 }
 
-FIGURES["sim-physical/layers"] = Entry(
-    "metamimo.papers.sim_physical.layers", "layers", "Layers in a model that conserves energy, against the usual one"
-)
+FIGURES |= {
+    f"sim-physical/{name}": Entry(f"metamimo.papers.sim_physical.{name}", name, title)
+    for name, title in (
+        ("gain", "Broadside gain of one antenna: promised, delivered, optimal, possible"),
+        ("layers", "Layers in a model that conserves energy, against the usual one"),
+    )
+}
 
 
 def register(name: str, module: str, function: str, title: str = "") -> None:

@@ -21,19 +21,18 @@ def claims(grid: Grid) -> tuple[Claim, ...]:
 
 
 def _on_the_number_of_layers(grid: Grid) -> tuple[Claim, ...]:
-    last = grid[-1]
     return (
         Claim(
             "P1-half",
             "at 25 atoms a layer and half a wavelength, every further layer raises the coupled optimum",
             "differences between neighbours > 0",
-            all_positive(_steps("half", grid)),
+            all_positive(steps("half", grid)),
         ),
         Claim(
             "P1-quarter",
             "so it does at a quarter wavelength",
             "differences between neighbours > 0",
-            all_positive(_steps("quarter", grid)),
+            all_positive(steps("quarter", grid)),
         ),
         Claim(
             "P1-less-and-less",
@@ -52,11 +51,7 @@ def _on_the_number_of_layers(grid: Grid) -> tuple[Claim, ...]:
             "at a fixed total, two and three layers are within 5 % of one",
             "ratio 0.95 to 1.05",
             all_within(
-                {
-                    f"{n} over 1 layers": (_at(COUPLED, "total", n), _at(COUPLED, "total", 1))
-                    for n in grid
-                    if 1 < n <= 3
-                },
+                {f"{n} over 1 layers": (at(COUPLED, "total", n), at(COUPLED, "total", 1)) for n in grid if 1 < n <= 3},
                 0.95,
                 1.05,
             ),
@@ -65,15 +60,15 @@ def _on_the_number_of_layers(grid: Grid) -> tuple[Claim, ...]:
             "P3-thickness",
             "at a fixed thickness more layers help up to the largest number",
             "differences between neighbours > 0",
-            all_positive(_steps("thickness", grid)),
+            all_positive(steps("thickness", grid)),
         ),
         Claim(
             "P4-matching",
             "without a matching network the coupled optimum is lower, but still above the usual model's promise",
             "coupled minus available, and available minus usual > 0 at half a wavelength",
             all_positive(
-                _above(COUPLED, "Coupled, available power", "half", grid)
-                | _above("Coupled, available power", USUAL, "half", grid)
+                above(COUPLED, "Coupled, available power", "half", grid)
+                | above("Coupled, available power", USUAL, "half", grid)
             ),
         ),
         Claim(
@@ -94,7 +89,7 @@ def _on_the_number_of_layers(grid: Grid) -> tuple[Claim, ...]:
             "P6-random",
             "random phases never help: the bare array is as good or better with two layers or more",
             "bare array minus random phases > 0 at half a wavelength",
-            all_positive(_above("Bare array", RANDOM, "half", [n for n in grid if n > 1 and n <= last])),
+            all_positive(above("Bare array", RANDOM, "half", [n for n in grid if n > 1])),
         ),
     )
 
@@ -106,84 +101,78 @@ def _on_the_usual_model(grid: Grid) -> tuple[Claim, ...]:
             "U1-quarter",
             "a quarter wavelength apart, the usual model promises more than its phases deliver",
             "usual minus delivered > 0 from two layers on",
-            all_positive(_above(USUAL, DELIVERED, "quarter", several)),
+            all_positive(above(USUAL, DELIVERED, "quarter", several)),
         ),
         Claim(
             "U1-diverges",
             "there its promise rises with every layer while what it delivers ends below one layer's",
             "steps of the promise, and delivered at one minus at most layers > 0",
-            all_positive(_steps("quarter", grid, USUAL) | _ahead(DELIVERED, "quarter", 1, [grid[-1]])),
+            all_positive(steps("quarter", grid, USUAL) | _ahead(DELIVERED, "quarter", 1, [grid[-1]])),
         ),
         Claim(
             "U1-above-optimum",
             "with four layers or more the promise exceeds the coupled optimum",
             "usual minus coupled > 0 at a quarter wavelength",
-            all_positive(_above(USUAL, COUPLED, "quarter", [n for n in grid if n > 3])),
+            all_positive(above(USUAL, COUPLED, "quarter", [n for n in grid if n > 3])),
         ),
         Claim(
             "U2-half",
             "half a wavelength apart, it over-promises from two layers on",
             "usual minus delivered > 0",
-            all_positive(_above(USUAL, DELIVERED, "half", several)),
+            all_positive(above(USUAL, DELIVERED, "half", several)),
         ),
         Claim(
             "U2-one",
             "with one layer it keeps its promise within 5 %",
             "delivered over usual 0.95 to 1.05",
-            all_within({"delivered over usual": (_at(DELIVERED, "half", 1), _at(USUAL, "half", 1))}, 0.95, 1.05),
+            all_within({"delivered over usual": (at(DELIVERED, "half", 1), at(USUAL, "half", 1))}, 0.95, 1.05),
         ),
         Claim(
             "U3-passive",
             "passive propagation removes the promise, not the loss: at a quarter wavelength it delivers no more",
             "delivered minus delivered by the band-limited model > 0",
-            all_positive(_above(DELIVERED, "Delivered, band-limited", "quarter", several)),
+            all_positive(above(DELIVERED, "Delivered, band-limited", "quarter", several)),
         ),
         Claim(
             "U4-under-promises",
             "the coupled optimum is above the usual model's promise at half a wavelength",
             "coupled minus usual > 0",
-            all_positive(_above(COUPLED, USUAL, "half", grid)),
+            all_positive(above(COUPLED, USUAL, "half", grid)),
         ),
         Claim(
             "U5-worthless",
             "at a quarter wavelength with many layers, the delivered phases are no better than random ones",
             "random minus delivered > 0 at the most layers",
-            all_positive(_above(RANDOM, DELIVERED, "quarter", [grid[-1]])),
+            all_positive(above(RANDOM, DELIVERED, "quarter", [grid[-1]])),
         ),
         Claim(
             "U6-total",
             "at a fixed total number of atoms the usual model, too, falls with layers",
             "differences between neighbours, first minus second > 0",
-            all_positive({name: _negative(step) for name, step in _steps("total", grid, USUAL).items()}),
+            all_positive({name: _negative(step) for name, step in steps("total", grid, USUAL).items()}),
         ),
     )
 
 
 def _on_sensitivity(grid: Grid) -> tuple[Claim, ...]:
-    first, last = grid[0], grid[-1]
-
-    def grows(variable: str, words: str) -> Quantities:
-        costs = [minus(_at(COUPLED, "half", n), _at(COUPLED, "half", n, variable)) for n in (first, last)]
-        return {f"cost of {words} at {last} minus at {first} layers": minus(costs[1], costs[0])}
-
     return (
         Claim(
             "S1-phase-errors",
             "phase errors of 0.2 rad cost more the more layers there are",
             "cost at most minus at one layer > 0",
-            all_positive(grows("phase_error_20", "phase errors")),
+            all_positive(cost_grows("phase_error_20", "phase errors", grid)),
         ),
         Claim(
             "S2-loss",
             "so does a loss of 0.5 dB an atom",
             "cost at most minus at one layer > 0",
-            all_positive(grows("lossy", "loss")),
+            all_positive(cost_grows("lossy", "loss", grid)),
         ),
         Claim(
             "S3-bandwidth",
             "the bandwidth shrinks with layers: 2 % off the carrier costs more",
             "cost at most minus at one layer > 0",
-            all_positive(grows("two_percent_off", "2 % off the carrier")),
+            all_positive(cost_grows("two_percent_off", "2 % off the carrier", grid)),
         ),
         Claim(
             "S4-still-ahead",
@@ -192,7 +181,7 @@ def _on_sensitivity(grid: Grid) -> tuple[Claim, ...]:
             all_positive(
                 {
                     f"{variable} of Coupled minus Bare array at {n}": minus(
-                        _at(COUPLED, "half", n, variable), _at("Bare array", "half", n, variable)
+                        at(COUPLED, "half", n, variable), at("Bare array", "half", n, variable)
                     )
                     for variable in ("phase_error_20", "two_percent_off")
                     for n in grid
@@ -202,22 +191,32 @@ def _on_sensitivity(grid: Grid) -> tuple[Claim, ...]:
     )
 
 
-def _at(scheme: str, family: str, layers: float, variable: str = RATE) -> Samples:
+def at(scheme: str, family: str, layers: float, variable: str = RATE) -> Samples:
+    """Return one model at one point."""
     return at_point(scheme, {"n_layers": layers, "family": family}, variable)
 
 
-def _steps(family: str, grid: Grid, scheme: str = COUPLED) -> Quantities:
+def steps(family: str, grid: Grid, scheme: str = COUPLED, variable: str = RATE) -> Quantities:
+    """Return what a model gains from every number of layers to the next."""
     return {
-        f"{scheme} from {a} to {b} layers, {family}": minus(_at(scheme, family, b), _at(scheme, family, a))
+        f"{scheme} from {a} to {b} layers, {family}": minus(
+            at(scheme, family, b, variable), at(scheme, family, a, variable)
+        )
         for a, b in itertools.pairwise(grid)
     }
+
+
+def cost_grows(variable: str, words: str, grid: Grid, ideal: str = RATE) -> Quantities:
+    """Return how much more something costs the coupled design at the most layers than at the fewest."""
+    costs = [minus(at(COUPLED, "half", n, ideal), at(COUPLED, "half", n, variable)) for n in (grid[0], grid[-1])]
+    return {f"cost of {words} at {grid[-1]} minus at {grid[0]} layers": minus(costs[1], costs[0])}
 
 
 def _diminishing(family: str, grid: Grid) -> Quantities:
     """Return the second layer's gain minus the gain a layer of every later step."""
 
     def gain(a: float, b: float) -> Samples:
-        step = minus(_at(COUPLED, family, b), _at(COUPLED, family, a))
+        step = minus(at(COUPLED, family, b), at(COUPLED, family, a))
         return lambda results: step(results) / (b - a)
 
     first = gain(*grid[:2])
@@ -230,21 +229,24 @@ def _diminishing(family: str, grid: Grid) -> Quantities:
 def _ahead(scheme: str, family: str, layers: float, others: Iterable[float]) -> Quantities:
     return {
         f"{scheme} at {layers} minus at {other} layers, {family}": minus(
-            _at(scheme, family, layers), _at(scheme, family, other)
+            at(scheme, family, layers), at(scheme, family, other)
         )
         for other in others
     }
 
 
-def _above(upper: str, lower: str, family: str, grid: Iterable[float]) -> Quantities:
+def above(upper: str, lower: str, family: str, grid: Iterable[float], variable: str = RATE) -> Quantities:
+    """Return one model minus another at every number of layers."""
     return {
-        f"{upper} minus {lower} at {n} layers, {family}": minus(_at(upper, family, n), _at(lower, family, n))
+        f"{upper} minus {lower} at {n} layers, {family}": minus(
+            at(upper, family, n, variable), at(lower, family, n, variable)
+        )
         for n in grid
     }
 
 
 def _over_bound(family: str, layers: float) -> Samples:
-    rate, bound = _at(COUPLED, family, layers), _at(COUPLED, family, layers, "upper_bound")
+    rate, bound = at(COUPLED, family, layers), at(COUPLED, family, layers, "upper_bound")
     return lambda results: rate(results) / bound(results)
 
 

@@ -4,17 +4,20 @@ import importlib
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from metamimo.experiments.claims import Claim
 from metamimo.experiments.config import Axis, Experiment, SchemeChoice
-from metamimo.experiments.study import Panel, Study, Variable
+from metamimo.experiments.study import Compute, Panel, Study, Variable
 from metamimo.experiments.tasks import Task
+from metamimo.papers.checks import Grid
 from metamimo.papers.sim_physical.claims import claims
-from metamimo.papers.sim_physical.scenario import CITATION, FAMILIES, SimPhysical
+from metamimo.papers.sim_physical.scenario import CITATION, Family, SimPhysical
 
 if TYPE_CHECKING:
     import numpy as np
 
 SEED = 2501
 LAYERS = (1, 2, 3, 4, 6)
+FAMILIES: tuple[Family, ...] = ("half", "quarter", "total", "thickness")
 MODELS = {
     "Coupled": "coupled",
     "Coupled, available power": "coupled-available",
@@ -65,25 +68,60 @@ def layers(mode: str) -> Study:
     full = mode == "full"
     grid = LAYERS if full else LAYERS[:3]
     families = FAMILIES if full else FAMILIES[:2]
-    checks = claims(grid)
+    panels = [Panel("sum_rate", x="n_layers", fixed={"family": family}, title=TITLES[family]) for family in families]
+    panels += [
+        Panel(name, x="n_layers", fixed={"family": "half"}, title=TITLES["half"]) for name in (*AWAY, "upper_bound")
+    ]
+    return study(
+        "layers",
+        "Sum rate against layers: what the usual model promises, what it delivers, and the coupled optimum",
+        SimPhysical(),
+        (grid, families),
+        claims(grid),
+        trials=50 if full else 4,
+        chunk=5 if full else 4,
+        panels=tuple(panels),
+    )
+
+
+def study(
+    figure: str,
+    title: str,
+    scenario: SimPhysical,
+    grid: tuple[Grid, tuple[Family, ...]],
+    checks: tuple[Claim, ...],
+    *,
+    trials: int,
+    chunk: int,
+    compute: Compute = compute,
+    variables: tuple[Variable, ...] = VARIABLES,
+    headline: str = "sum_rate",
+    panels: tuple[Panel, ...],
+) -> Study:
+    """Return a study of every model of the stack over layers and families.
+
+    Args:
+        figure: its name after ``sim-physical/``.
+        title: one line above curves and pictures.
+        scenario: what is not swept.
+        grid: numbers of layers, families.
+        checks: claims.
+        trials, chunk: realisations, and how many of them a task computes.
+        compute, variables, headline, panels: as in `Study`.
+    """
     experiment = Experiment(
-        name="sim-physical/layers",
-        title="Sum rate against layers: what the usual model promises, what it delivers, and the coupled optimum",
-        scenario=SimPhysical(),
-        axes=(Axis(name="n_layers", values=grid, label="Layers"), Axis(name="family", values=families)),
+        name=f"sim-physical/{figure}",
+        title=title,
+        scenario=scenario,
+        axes=(Axis(name="n_layers", values=grid[0], label="Layers"), Axis(name="family", values=grid[1])),
         schemes=tuple(
             SchemeChoice(label=label, scheme="hybrid-joint", options={"model": model})
             for label, model in MODELS.items()
         ),
-        trials=50 if full else 4,
-        chunk=5 if full else 4,
+        trials=trials,
+        chunk=chunk,
         seed=SEED,
         cites=(CITATION,),
         claims=tuple(claim.id for claim in checks),
     )
-    panels = [Panel("sum_rate", x="n_layers", fixed={"family": family}, title=TITLES[family]) for family in families]
-    panels += [Panel(name, x="n_layers", fixed={"family": "half"}, title=TITLES["half"]) for name in AWAY]
-    panels.append(Panel("upper_bound", x="n_layers", fixed={"family": "half"}, title=TITLES["half"]))
-    return Study(
-        experiment, compute, VARIABLES, "sum_rate", sizes={"user": "n_users"}, panels=tuple(panels), claims=checks
-    )
+    return Study(experiment, compute, variables, headline, sizes={"user": "n_users"}, panels=panels, claims=checks)

@@ -16,8 +16,10 @@ CITATION = """@article{purcell1973scattering,
   year = {1973},
 }"""
 
-Family = Literal["half", "quarter", "total", "thickness"]
+Family = Literal["half", "quarter", "total", "thickness", "whole"]
 FAMILIES: tuple[Family, ...] = get_args(Family)
+SPACINGS = {"half": 0.5, "quarter": 0.25, "whole": 1.0, "total": 0.5}
+"""Distance between layers [wavelengths] where it does not depend on their number."""
 
 
 class SimPhysical(Scenario):
@@ -30,6 +32,7 @@ class SimPhysical(Scenario):
     n_ports: int = count(4, "chosen")
     n_users: int = count(4, "chosen")
     paths: int = count(20, "chosen")
+    broadside: bool = Field(default=False, json_schema_extra={"mark": "chosen"})
     carrier: float = number(28e9, "Hz", "lit", gt=0)
     snr: float = number(10.0, "per watt and unit gain", "chosen", gt=0)
     antenna_spacing: float = number(0.5, "wavelengths", "lit", gt=0)
@@ -49,17 +52,19 @@ class SimPhysical(Scenario):
         """Distance between layers, and from the antennas to the first [wavelengths]."""
         if self.family == "thickness":
             return self.thickness / self.n_layers
-        return 0.25 if self.family == "quarter" else 0.5
+        return SPACINGS[self.family]
 
     @property
     def is_nested(self) -> bool:
         """Whether a stack of fewer layers is part of this one."""
-        return self.family in ("half", "quarter")
+        return self.family in ("half", "quarter", "whole")
 
     @model_validator(mode="after")
     def _consistent(self) -> "SimPhysical":
         if self.n_users > self.n_ports:
             raise ValueError(f"n_users: must not exceed n_ports = {self.n_ports}, got {self.n_users}")
+        if self.broadside and self.n_users > 1:
+            raise ValueError(f"broadside: is one direction, so n_users must be 1, got {self.n_users}")
         if self.family == "total" and self.total_elements % self.n_layers:
             raise ValueError(
                 f"total_elements: must be a multiple of n_layers = {self.n_layers}, got {self.total_elements}"

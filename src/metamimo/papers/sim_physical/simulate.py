@@ -12,7 +12,13 @@ import numpy as np
 from jaxtyping import Array, Complex, Float, Int, Key
 
 from metamimo.batching import map_realisations
-from metamimo.channels.plane_waves import aperture_channel, dipole_channel, scattered_waves
+from metamimo.channels.plane_waves import (
+    PlaneWaves,
+    aperture_channel,
+    co_polar,
+    dipole_channel,
+    scattered_waves,
+)
 from metamimo.conventions import SPEED_OF_LIGHT
 from metamimo.errors import ConfigError
 from metamimo.experiments.config import Experiment, scenario_at
@@ -71,8 +77,8 @@ class Chunk(NamedTuple):
 
     @property
     def sizes(self) -> tuple[int, int]:
-        """Users, and waves a user."""
-        return self.scenario.n_users, self.scenario.paths
+        """Users, and waves a user; none stands for one user straight ahead."""
+        return self.scenario.n_users, 0 if self.scenario.broadside else self.scenario.paths
 
 
 class Designed(NamedTuple):
@@ -242,7 +248,11 @@ def _antenna(scenario: SimPhysical, surface: DipoleStack | StackedSurface, posit
 
 def draw_problem(antenna: Antenna, snr: Array, key: Key[Array, ""], users: int, paths: int) -> Problem:
     """Draw one realisation: plane waves that are the same for every model; one watt, the sum rate."""
-    waves = scattered_waves(purpose_key(key, "fading"), jnp.ones(users), paths)
+    if paths:
+        waves = scattered_waves(purpose_key(key, "fading"), jnp.ones(users), paths)
+    else:
+        ahead = co_polar(jnp.ones((users, 1)), jnp.zeros((users, 1)))
+        waves = PlaneWaves(*ahead, jnp.ones((users, 1), complex))
     surface = antenna.surface
     if isinstance(surface, DipoleStack):
         channel = dipole_channel(surface, waves)
