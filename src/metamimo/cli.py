@@ -95,11 +95,12 @@ def reproduce(
     mode: registry.Mode = "full" if full else "quick"
     studies = [registry.load(name, mode) for name in registry.names(figure)]
     studies = [study.with_scenario(changes) if changes else study for study in studies]
-    for study in studies:
-        if trials is not None:
-            study = study.with_trials(trials)
-        typer.echo(f"{study.experiment.name} ({mode}): {study.experiment.title}")
-        _report(reproduce_study(study, out, where, part, _tell, show_progress=True))
+    with where.kept() as kept:
+        for study in studies:
+            if trials is not None:
+                study = study.with_trials(trials)
+            typer.echo(f"{study.experiment.name} ({mode}): {study.experiment.title}")
+            _report(reproduce_study(study, out, kept, part, _tell, show_progress=True))
 
 
 @app.command(cls=Guarded)
@@ -139,7 +140,8 @@ def plan(
         from metamimo.experiments.dask_executor import Dask
 
         where = Dask(workers, None)
-    done = run_plan(load_plan(file), out, where, _tell, show_progress=True)
+    with where.kept() as kept:
+        done = run_plan(load_plan(file), out, kept, _tell, show_progress=True)
     typer.echo(done.text)
     for written in done.files:
         typer.echo(f"wrote   {written}")

@@ -84,7 +84,7 @@ def dipole_channel(surface: DipoleStack, waves: PlaneWaves, freq: int = 0) -> Co
 
 
 def aperture_channel(
-    positions: Float[np.ndarray, "element 3"], area: float, wavelength: float, waves: PlaneWaves
+    positions: Float[Array | np.ndarray, "element 3"], area: float | Array, wavelength: float | Array, waves: PlaneWaves
 ) -> Complex[Array, "user 1 element"]:
     """Return the channel from the last layer of a stack whose elements are samples of an aperture.
 

@@ -1,6 +1,7 @@
 """Run tasks on dask workers: processes of a local cluster, or any running scheduler."""
 
 import contextlib
+import functools
 import os
 import signal
 import threading
@@ -45,13 +46,16 @@ class Dask:
 
     def run(self, study: "Study", path: Path, tasks: Sequence[Task], tell: Callable[[str], None]) -> Iterator[Outcome]:
         """Run the tasks; see `metamimo.experiments.executors.Executor`."""
-        if not tasks:
-            return
-        with contextlib.ExitStack() as stack:
-            client = stack.enter_context(self._client(stack, len(tasks)))
-            yield from _Dispatch(client, study, path, tasks, tell).outcomes()
+        with self.kept() as workers:
+            yield from workers.run(study, path, tasks, tell)
 
-    def _client(self, stack: contextlib.ExitStack, tasks: int) -> Any:
+    @contextlib.contextmanager
+    def kept(self) -> Iterator["_Kept"]:
+        """Start workers when there is work, and stop them when the block ends: programs that are loaded stay loaded."""
+        with contextlib.ExitStack() as stack:
+            yield _Kept(lambda: stack.enter_context(self._client(stack)))
+
+    def _client(self, stack: contextlib.ExitStack) -> Any:
         import dask.config as dask_config
         from distributed import Client, LocalCluster
 
@@ -72,7 +76,7 @@ class Dask:
         stack.enter_context(dask_config.set(settings))
         with _interrupts_ignored_by_children():
             cluster = LocalCluster(
-                n_workers=min(self.workers or os.cpu_count() or 1, tasks),
+                n_workers=self.workers or os.cpu_count() or 1,
                 threads_per_worker=1,
                 processes=True,
                 host="127.0.0.1",
@@ -81,6 +85,22 @@ class Dask:
                 env=variables,
             )
         return Client(stack.enter_context(cluster))
+
+
+class _Kept:
+    """The workers of one cluster, for one study after the other."""
+
+    def __init__(self, connect: Callable[[], Any]) -> None:
+        self._connect = functools.cache(connect)
+
+    def run(self, study: "Study", path: Path, tasks: Sequence[Task], tell: Callable[[str], None]) -> Iterator[Outcome]:
+        """Run the tasks; see `metamimo.experiments.executors.Executor`."""
+        if tasks:
+            yield from _Dispatch(self._connect(), study, path, tasks, tell).outcomes()
+
+    def kept(self) -> contextlib.AbstractContextManager["_Kept"]:
+        """Return the same."""
+        return contextlib.nullcontext(self)
 
 
 class _Dispatch:

@@ -1,6 +1,7 @@
 """Where tasks run: the contract, and the executor that runs them in this process."""
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -28,6 +29,10 @@ class Executor(Protocol):
         """Run `tasks` of a study whose store lies at `path`; `tell` receives remarks for people."""
         ...
 
+    def kept(self) -> AbstractContextManager["Executor"]:
+        """Return the executor with what it starts kept for several studies, until the block ends."""
+        ...
+
 
 def work(compute: "Compute", experiment: "Experiment", path: Path, task: Task) -> None:
     """Compute one task and store it; the unit that runs on a worker."""
@@ -48,3 +53,7 @@ class Inline:
                 yield Outcome(task, error)
             else:
                 yield Outcome(task)
+
+    def kept(self) -> AbstractContextManager["Inline"]:
+        """Return the executor itself; it starts nothing."""
+        return nullcontext(self)

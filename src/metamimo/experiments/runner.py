@@ -82,7 +82,9 @@ def run(
             f"{len(failures)} of {len(todo)} tasks failed, the first is {failures[0]}. "
             "The others are stored; run the same command again to retry"
         )
-    return RunSummary(len(tasks), len(todo), _missing(store, study), folder)
+    # Every task of ours was either read and found whole above, or has just been stored.
+    missing = 0 if shard.parts == 1 else _missing(store, study)
+    return RunSummary(len(tasks), len(todo), missing, folder)
 
 
 def _missing(store: Store, study: Study) -> int:

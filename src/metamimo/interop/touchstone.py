@@ -52,5 +52,5 @@ def read_touchstone(path: Path, *, reference: float = 50.0) -> Network:
         network.read_touchstone(str(path))
     except Exception as error:
         raise ConfigError(f"path: {path} cannot be read as a Touchstone file ({error})") from error
-    network.renormalize(reference)
+    network.renormalize(np.array(reference))
     return Network(np.asarray(network.f), np.asarray(network.s), reference)

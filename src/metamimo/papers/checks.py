@@ -34,7 +34,7 @@ def at(scheme: str, axis: str, value: Number, variable: str = EE) -> Samples:
     return at_point(scheme, {axis: value}, variable)
 
 
-def at_point(scheme: str, point: Mapping[str, Number], variable: str = EE) -> Samples:
+def at_point(scheme: str, point: Mapping[str, Number | str], variable: str = EE) -> Samples:
     """Return one scheme at one grid point."""
     return lambda results: results.samples(variable, scheme, point)
 

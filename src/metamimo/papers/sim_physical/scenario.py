@@ -42,6 +42,10 @@ class SimPhysical(Scenario):
     loss: float = number(0.03, "", "chosen", ge=0)
     quality: float = number(10.0, "", "chosen", gt=0)
 
+    def __hash__(self) -> int:
+        """Hash all fields, so that designs of a scenario can be kept."""
+        return hash(tuple(self))
+
     @property
     def elements(self) -> int:
         """Atoms of a layer."""

@@ -2,7 +2,7 @@
 
 import functools
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 import equinox as eqx
@@ -49,7 +49,7 @@ EXAMINED = ("phase_error_5", "phase_error_20", "lossy", "one_percent_off", "two_
 _STOP = {"tolerance": 1e-6, "window": 10}
 
 States = Complex[Array, "trial *state"]
-Results = dict[str, np.ndarray]
+Results = Mapping[str, np.ndarray | Array]
 
 
 class Antenna(eqx.Module):
@@ -88,7 +88,7 @@ class Designed(NamedTuple):
     measured: dict[str, Array]
 
 
-def compute(experiment: Experiment, task: Task) -> Results:
+def compute(experiment: Experiment, task: Task) -> dict[str, np.ndarray]:
     """Return the results of one task, with a leading axis of `task.count` trials.
 
     Args:
@@ -115,7 +115,7 @@ def compute(experiment: Experiment, task: Task) -> Results:
 def _promised(kernel: Kernel, chunk: Chunk) -> Results:
     """Design and score in the usual model."""
     unknown = dict.fromkeys(EXAMINED, np.full(len(chunk.trials), np.nan))
-    return usual_design(chunk, kernel).measured | unknown
+    return {**usual_design(chunk, kernel).measured, **unknown}
 
 
 def _delivered(kernel: Kernel, chunk: Chunk) -> Results:
@@ -138,7 +138,7 @@ def _bare(chunk: Chunk) -> Results:
 
 def _coupled(budget: Budget, chunk: Chunk) -> Results:
     found = coupled_design(chunk, budget)
-    return examined(chunk, found.state, budget) | found.measured
+    return {**examined(chunk, found.state, budget), **found.measured}
 
 
 MODELS: dict[str, Callable[[Chunk], Results]] = {
@@ -341,8 +341,8 @@ def _examination(users: int, paths: int) -> Callable[..., Results]:
             "served": scored.served,
             "radiated": scored.ledger.radiated.sum(),
             "energy_gain": nominal.surface.energy_gain(state),
-            "upper_bound": jnp.nan,
-            "start_spread": jnp.nan,
+            "upper_bound": jnp.asarray(jnp.nan),
+            "start_spread": jnp.asarray(jnp.nan),
             "best_start": jnp.asarray(-1),
             "status": as_it_is.status,
             "iterations": as_it_is.iterations,
