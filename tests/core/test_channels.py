@@ -86,7 +86,7 @@ def test_aperture_of_plane_waves_has_its_gain_and_its_pattern() -> None:
     up = PlaneWaves(jnp.array([[[0.0, 0.0, 1.0]]]), jnp.array([[[1.0, 0.0, 0.0]]]), jnp.ones((1, 1), complex))
     row = np.asarray(aperture_channel(places, area, wavelength, up))[0, 0]
     assert np.abs(row.sum()) ** 2 / 25 == pytest.approx(4 * np.pi * 25 * area / wavelength**2)
-    many = scattered_waves(jax.random.key(1), jnp.ones(20_000), 2)
+    many = scattered_waves(jax.random.key(1), jnp.ones(100_000), 2)
     h = np.asarray(aperture_channel(places, area, wavelength, many))[:, 0]
     # Directions are those of half a sphere: twice the coupling, which counts radiated power over the whole.
     expected = 2 * FieldSample(area).coupling(places, wavelength)

@@ -94,8 +94,8 @@ def _draw_panel(results: Results, panel: Panel, axes: "Axes") -> None:
     if panel.x_scale == "linear" and curves[x].dtype.kind in "if":
         axes.set_xticks(curves[x].values)
     drawn = curves.isel(scheme=np.flatnonzero(has_values))
-    counts = drawn["n"].values
-    low, high, excluded = int(counts.min(initial=0)), int(counts.max(initial=0)), int(drawn["excluded"].sum())
+    counts = drawn["n"].values if has_values.any() else np.zeros(1)
+    low, high, excluded = int(counts.min()), int(counts.max()), int(drawn["excluded"].sum())
     shown = f"n = {low}" if low == high else f"n = {low} to {high}"
     note = f"{shown} realisations a point" + (f", {excluded} excluded" if excluded else "")
     note += f", {(~has_values).sum()} curves without values" if not has_values.all() else ""

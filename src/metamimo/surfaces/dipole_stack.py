@@ -119,6 +119,7 @@ class DipoleStack(Surface):
 
         >>> import jax
         >>> jax.config.update("jax_enable_x64", True)
+        >>> from metamimo.surfaces.coupled import CoupledStack
         >>> stack = CoupledStack.build(n_layers=2, n_elements=9, n_ports=2, wavelength=0.01)
         >>> gain = jax.jit(lambda key: stack.energy_gain(stack.feasible.random(key)))(jax.random.key(0))
         >>> round(float(gain), 12)

@@ -4,7 +4,17 @@ import itertools
 from collections.abc import Iterable
 
 from metamimo.experiments.claims import Claim
-from metamimo.papers.checks import Grid, Quantities, Samples, all_positive, all_within, at_point, minus, none_above
+from metamimo.papers.checks import (
+    Grid,
+    Number,
+    Quantities,
+    Samples,
+    all_positive,
+    all_within,
+    at_point,
+    minus,
+    none_above,
+)
 
 RATE = "sum_rate"
 COUPLED, USUAL, DELIVERED, RANDOM = "Coupled", "Usual", "Delivered", "Random phases"
@@ -191,7 +201,7 @@ def _on_sensitivity(grid: Grid) -> tuple[Claim, ...]:
     )
 
 
-def at(scheme: str, family: str, layers: float, variable: str = RATE) -> Samples:
+def at(scheme: str, family: str, layers: Number, variable: str = RATE) -> Samples:
     """Return one model at one point."""
     return at_point(scheme, {"n_layers": layers, "family": family}, variable)
 
@@ -215,7 +225,7 @@ def cost_grows(variable: str, words: str, grid: Grid, ideal: str = RATE) -> Quan
 def _diminishing(family: str, grid: Grid) -> Quantities:
     """Return the second layer's gain minus the gain a layer of every later step."""
 
-    def gain(a: float, b: float) -> Samples:
+    def gain(a: Number, b: Number) -> Samples:
         step = minus(at(COUPLED, family, b), at(COUPLED, family, a))
         return lambda results: step(results) / (b - a)
 
@@ -226,7 +236,7 @@ def _diminishing(family: str, grid: Grid) -> Quantities:
     }
 
 
-def _ahead(scheme: str, family: str, layers: float, others: Iterable[float]) -> Quantities:
+def _ahead(scheme: str, family: str, layers: Number, others: Iterable[Number]) -> Quantities:
     return {
         f"{scheme} at {layers} minus at {other} layers, {family}": minus(
             at(scheme, family, layers), at(scheme, family, other)
@@ -235,7 +245,7 @@ def _ahead(scheme: str, family: str, layers: float, others: Iterable[float]) -> 
     }
 
 
-def above(upper: str, lower: str, family: str, grid: Iterable[float], variable: str = RATE) -> Quantities:
+def above(upper: str, lower: str, family: str, grid: Iterable[Number], variable: str = RATE) -> Quantities:
     """Return one model minus another at every number of layers."""
     return {
         f"{upper} minus {lower} at {n} layers, {family}": minus(
@@ -245,7 +255,7 @@ def above(upper: str, lower: str, family: str, grid: Iterable[float], variable: 
     }
 
 
-def _over_bound(family: str, layers: float) -> Samples:
+def _over_bound(family: str, layers: Number) -> Samples:
     rate, bound = at(COUPLED, family, layers), at(COUPLED, family, layers, "upper_bound")
     return lambda results: rate(results) / bound(results)
 

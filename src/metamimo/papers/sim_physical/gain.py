@@ -7,7 +7,7 @@ import numpy as np
 from metamimo.experiments.claims import Claim
 from metamimo.experiments.config import scenario_at
 from metamimo.experiments.study import Panel, Study, Variable
-from metamimo.papers.checks import Grid, Quantities, Samples, all_positive, minus
+from metamimo.papers.checks import Grid, Number, Quantities, Samples, all_positive, minus
 from metamimo.papers.sim_physical import layers
 from metamimo.papers.sim_physical.claims import above, at, cost_grows, steps
 from metamimo.papers.sim_physical.scenario import Family, SimPhysical
@@ -117,18 +117,18 @@ def claims(grid: Grid) -> tuple[Claim, ...]:
     )
 
 
-def _beyond_limit(family: Family, grid: "Iterable[float]") -> Quantities:
+def _beyond_limit(family: Family, grid: "Iterable[Number]") -> Quantities:
     return {f"Usual minus limit at {n} layers, {family}": minus(_promise(family, n), _limit(family, n)) for n in grid}
 
 
-def _below_limit(family: Family, grid: "Iterable[float]") -> Quantities:
+def _below_limit(family: Family, grid: "Iterable[Number]") -> Quantities:
     return {f"limit minus Usual at {n} layers, {family}": minus(_limit(family, n), _promise(family, n)) for n in grid}
 
 
-def _promise(family: Family, layers: float) -> Samples:
+def _promise(family: Family, layers: Number) -> Samples:
     return at("Usual", family, layers, _GAIN)
 
 
-def _limit(family: Family, layers: float) -> Samples:
+def _limit(family: Family, layers: Number) -> Samples:
     """Return the limit of any currents, which the coupled model knows."""
     return at("Coupled", family, layers, _LIMIT)
