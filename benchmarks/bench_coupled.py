@@ -28,7 +28,7 @@ def problem(layers, elements):
 
     def rate(phases, surface, channel):
         h = surface.apply_rows(jnp.exp(-1j * phases), channel[None])[0]
-        return linear_user_rates(h, precoder).sum()
+        return linear_user_rates(h, precoder, jnp.zeros(())).sum()
 
     program = jax.jit(jax.value_and_grad(rate))
     alpha = np.asarray(surface.polarisabilities(jnp.exp(-1j * phases)))[0]
