@@ -64,28 +64,33 @@ def _digital(scheme: str, problem: Problem) -> Transmission:
 
 @functools.lru_cache(maxsize=256)
 def _continuous(scheme: str, stop: Options, scenario_json: str, room: int, seed: int, trials: tuple[int, ...]) -> Found:
-    """Return the continuous designs of a chunk; every reading and number of bits starts from them."""
+    """Return the continuous designs of a chunk; every reading and number of bits starts from them.
+
+    SIM-DPC goes on from the phases of SIM-LP.
+    """
     scenario = QuantisedBroadcast.model_validate_json(scenario_json)
     surface = stack(scenario, room)
+    before = None if scheme == "sim-lp" else _continuous("sim-lp", stop, scenario_json, room, seed, trials).state
     program = _continuous_program(scheme, stop, scenario.n_users, scenario.n_rx)
-    return jax.device_get(program(surface, physical(scenario, surface), seed, jnp.asarray(trials)))
+    return jax.device_get(program(surface, physical(scenario, surface), seed, jnp.asarray(trials), before))
 
 
 @functools.cache
 def _continuous_program(scheme: str, stop: Options, users: int, rx: int) -> Callable[..., Found]:
-    """Return the compiled program of a chunk's continuous designs; SIM-DPC goes on from the phases of SIM-LP."""
+    """Return the compiled program of a chunk's continuous designs, from random phases where none are given."""
     how = Joint.of(**dict(stop))  # type: ignore[arg-type]
 
-    def chunk(surface: StackedSurface, numbers: Numbers, seed: Int[Array, ""], trials: Int[Array, " trial"]) -> Found:
-        def one(trial: Int[Array, ""]) -> Found:
+    def chunk(
+        surface: StackedSurface, numbers: Numbers, seed: Int[Array, ""], trials: Int[Array, " trial"], before: Any
+    ) -> Found:
+        def one(item: tuple[Int[Array, ""], Any]) -> Found:
+            trial, state = item
             key = trial_key(seed, trial)
             problem = draw_problem(surface, numbers, key, users, rx)
-            found = _design(_digital("sim-lp", problem), problem, starting_state(problem, key, None), how)
-            if scheme == "sim-lp":
-                return found
-            return _design(_digital(scheme, problem), problem, found.state, how)
+            state = starting_state(problem, key, None) if state is None else state
+            return _design(_digital(scheme, problem), problem, state, how)
 
-        return map_realisations(one, trials)
+        return map_realisations(one, (trials, before))
 
     return jax.jit(chunk)
 
