@@ -1,5 +1,7 @@
 """`sim-physical/layers`: declared grid and claims, and one small point of it computed in every model."""
 
+from typing import get_args
+
 import numpy as np
 import pytest
 
@@ -9,7 +11,7 @@ from metamimo.experiments.tasks import all_tasks
 from metamimo.papers import registry
 from metamimo.papers.sim_physical import gain, simulate
 from metamimo.papers.sim_physical.layers import MODELS, VARIABLES
-from metamimo.papers.sim_physical.scenario import FAMILIES, SimPhysical
+from metamimo.papers.sim_physical.scenario import LAYERS, Family, SimPhysical
 
 SMALL = SimPhysical(n_layers=2, n_elements=4, n_ports=2, n_users=2, paths=5)
 CHUNK = simulate.Chunk(SMALL, 7, (0, 1))
@@ -32,17 +34,17 @@ def test_study_declares_what_it_computes(figure, mode):
     for index in experiment.grid():
         scenario = scenario_at(experiment, index)
         assert isinstance(scenario, SimPhysical)
-        assert scenario.n_layers in simulate.LEVELS
+        assert scenario.n_layers in LAYERS
     if mode == "full" and figure == "layers":
         assert experiment.trials >= 30
         assert {"half", "quarter", "total"} <= set(experiment.axes[1].values)
 
 
 def test_geometry_of_the_families():
-    at = {family: SimPhysical(family=family, n_layers=6) for family in FAMILIES}
-    assert [at[family].elements for family in FAMILIES] == [25, 25, 6, 25, 25]
-    assert [at[family].spacing for family in FAMILIES] == [0.5, 0.25, 0.5, 0.5, 1.0]
-    assert [at[family].is_nested for family in FAMILIES] == [True, True, False, False, True]
+    at = {family: SimPhysical(family=family, n_layers=6) for family in get_args(Family)}
+    assert [at[family].elements for family in get_args(Family)] == [25, 25, 6, 25, 25]
+    assert [at[family].spacing for family in get_args(Family)] == [0.5, 0.25, 0.5, 0.5, 1.0]
+    assert [at[family].is_nested for family in get_args(Family)] == [True, True, False, False, True]
     with pytest.raises(ConfigError, match="total_elements: must be a multiple of n_layers = 5, got 36"):
         SimPhysical(family="half").replace(family="total", n_layers=5)
 

@@ -57,6 +57,13 @@ def co_polar(
     Args:
         cos: cosine of the angle to the z axis.
         azimuth: angle from the x axis [rad].
+
+    Returns:
+        (directions, polarisations), orthogonal unit vectors.
+
+    >>> direction, polarisation = co_polar(jnp.ones(()), jnp.zeros(()))
+    >>> direction.tolist(), polarisation.tolist()
+    ([0.0, 0.0, 1.0], [1.0, 0.0, 0.0])
     """
     sin, c, s = jnp.sqrt(1 - cos**2), jnp.cos(azimuth), jnp.sin(azimuth)
     directions = jnp.stack([sin * c, sin * s, cos], -1)
@@ -68,10 +75,15 @@ def co_polar(
 def dipole_channel(surface: DipoleStack, waves: PlaneWaves, freq: int = 0) -> Complex[Array, "user 1 element"]:
     """Return the channel from all dipoles, the antennas included.
 
+    Signal model: that of `PlaneWaves` with the rows of `DipoleStack.plane_wave_rows`, one receive antenna a user.
+
     Args:
         surface: stack of dipoles.
         waves: waves towards the users.
         freq: which frequency of the surface's grid.
+
+    Returns:
+        H without unit, in the order of the surface's elements.
 
     >>> jax.config.update("jax_enable_x64", True)
     >>> from metamimo.surfaces.coupled import CoupledStack
@@ -97,6 +109,14 @@ def aperture_channel(
         area: of an element's cell [m^2].
         wavelength: wavelength [m].
         waves: waves towards the users.
+
+    Returns:
+        H without unit, one receive antenna a user.
+
+    >>> places = np.array([[-0.25, 0.0, 0.0], [0.25, 0.0, 0.0]])
+    >>> up = PlaneWaves(*co_polar(jnp.ones((1, 1)), jnp.zeros((1, 1))), jnp.ones((1, 1), complex))
+    >>> round(float(jnp.abs(aperture_channel(places, 0.25, 1.0, up).sum()) ** 2 / 2 / jnp.pi), 6)  # 4 pi n a, n = 2
+    2.0
     """
     phase = 2 * jnp.pi / wavelength * (waves.directions[..., None, :] * positions).sum(-1)
     pattern = jnp.sqrt(4 * jnp.pi * area) / wavelength * waves.directions[..., 2:]

@@ -194,7 +194,7 @@ def plane_waves_of(design: SimDesign) -> tuple[PlaneWaves, float]:
     azimuth = 2 * np.pi * (np.arange(4 * _RINGS) + 0.5) / (4 * _RINGS)
     rings, turns = (jnp.asarray(x.ravel()) for x in np.meshgrid(cos, azimuth, indexing="ij"))
     directions, polarisations = co_polar(rings, turns)
-    samples = np.asarray(_samples(design, directions))
+    samples = _samples(design, np.asarray(directions))
     gains = np.linalg.lstsq(samples, design.channel.T, rcond=1e-6)[0].T
     left = np.linalg.norm(gains @ samples.T - design.channel) / np.linalg.norm(design.channel)
     users = len(gains)
@@ -235,11 +235,7 @@ def _last_layer(design: SimDesign) -> np.ndarray:
     return grid_positions(elements, design.element_spacing, height)
 
 
-def _samples(design: SimDesign, directions: Array) -> Complex[Array, "element wave"]:
+def _samples(design: SimDesign, directions: np.ndarray) -> Complex[np.ndarray, "element wave"]:
     """Return what every wave of unit gain makes at the last layer's elements."""
-    one = PlaneWaves(directions[:, None], directions[:, None], jnp.ones((len(directions), 1), complex))
-    rows = aperture_channel(_last_layer(design), design.element_spacing**2, design.wavelength, one)[:, 0]
-    if design.isotropic:
-        pattern = np.sqrt(4 * np.pi) * design.element_spacing / design.wavelength
-        rows = rows / (pattern * directions[:, 2:])
-    return rows.T
+    phases = np.exp(2j * np.pi / design.wavelength * _last_layer(design) @ directions.T)  # host, once
+    return np.sqrt(_pattern(design).gain(directions, design.wavelength)) * phases

@@ -254,6 +254,9 @@ class DipoleStack(Surface):
             directions: unit vectors towards the receivers.
             polarisations: unit vectors orthogonal to them, that the field is multiplied with.
             freq: which frequency of the grid.
+
+        Returns:
+            Gain amplitudes: atoms' electric dipoles, their magnetic ones, then the antennas.
         """
         wavenumber = 2 * jnp.pi / self.wavelengths[freq]
         atoms = (self.n_elements - self.n_ports) // 2

@@ -33,6 +33,8 @@ class MultiportSurface(Passive):
     Port waves: with the budget `available`, those of generators matched to the reference resistance. With `accepted`,
     those of a lossless network that matches and decouples the feeds whatever the state: (I - S_in^H S_in)^(-1/2).
 
+    Source: multiport theory of tunable surfaces (Shen, Clerckx and Murch 2022), in scattering parameters throughout.
+
     Channel rows are what a user receives per wave into each port, the others matched: the embedded patterns that a
     field solver gives. From rows per port current C_i: C_i (I - S) / sqrt(R_0).
 
@@ -121,6 +123,12 @@ class MultiportSurface(Passive):
             n_ports: number of feeds.
             reference: R_0 of the waves [ohm].
             **options: of `from_scattering`.
+
+        Returns:
+            The surface.
+
+        Raises:
+            ConfigError, ShapeError: if the reference is not positive, or see `from_scattering`.
 
         >>> import jax
         >>> jax.config.update("jax_enable_x64", True)

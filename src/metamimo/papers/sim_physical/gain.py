@@ -10,7 +10,7 @@ from metamimo.experiments.study import Panel, Study, Variable
 from metamimo.papers.checks import Grid, Number, Quantities, Samples, all_positive, minus
 from metamimo.papers.sim_physical import layers
 from metamimo.papers.sim_physical.claims import above, at, cost_grows, steps
-from metamimo.papers.sim_physical.scenario import Family, SimPhysical
+from metamimo.papers.sim_physical.scenario import LAYERS, Family, SimPhysical
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -46,7 +46,7 @@ def compute(experiment: "Experiment", task: "Task") -> "Mapping[str, np.ndarray]
 def gain(mode: str) -> Study:
     """Return the study: broadside gain of one antenna against layers, for three distances between them."""
     full = mode == "full"
-    grid = layers.LAYERS if full else layers.LAYERS[:3]
+    grid = LAYERS if full else LAYERS[:3]
     families = FAMILIES if full else FAMILIES[:2]
     panels = [Panel(_GAIN, x="n_layers", fixed={"family": f}, title=f"25 atoms a layer, {TITLES[f]}") for f in families]
     panels += [Panel(_LIMIT, x="n_layers", fixed={"family": "quarter"}, title=TITLES["quarter"])]

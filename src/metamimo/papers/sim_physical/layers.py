@@ -10,13 +10,12 @@ from metamimo.experiments.study import Compute, Panel, Study, Variable
 from metamimo.experiments.tasks import Task
 from metamimo.papers.checks import Grid
 from metamimo.papers.sim_physical.claims import claims
-from metamimo.papers.sim_physical.scenario import CITATION, Family, SimPhysical
+from metamimo.papers.sim_physical.scenario import CITATION, LAYERS, Family, SimPhysical
 
 if TYPE_CHECKING:
     import numpy as np
 
 SEED = 2501
-LAYERS = (1, 2, 3, 4, 6)
 FAMILIES: tuple[Family, ...] = ("half", "quarter", "total", "thickness")
 MODELS = {
     "Coupled": "coupled",
@@ -44,7 +43,7 @@ VARIABLES = (
     Variable("radiated", unit="W", long_name="Radiated power per watt of the budget"),
     Variable("energy_gain", unit="W/W", long_name="Most power the model emits per watt"),
     Variable("upper_bound", unit=_RATE, long_name="Upper bound over all phases"),
-    Variable("start_spread", unit=_RATE, long_name="Best minus worst random start"),
+    Variable("start_spread", unit=_RATE, long_name="Best of all starts minus worst random one"),
     Variable("best_start", dtype="int32", long_name="Best start: random ones, usual design, grown or band-limited"),
     Variable("phase_error_5", unit=_RATE, long_name="Sum rate at phase errors of 0.05 rad"),
     Variable("phase_error_20", unit=_RATE, long_name="Sum rate at phase errors of 0.2 rad"),

@@ -1,6 +1,6 @@
 """Parameters of the study; `mark` says where a value comes from: lit (literature), chosen (here)."""
 
-from typing import Literal, get_args
+from typing import Literal
 
 from pydantic import Field, model_validator
 
@@ -17,7 +17,8 @@ CITATION = """@article{purcell1973scattering,
 }"""
 
 Family = Literal["half", "quarter", "total", "thickness", "whole"]
-FAMILIES: tuple[Family, ...] = get_args(Family)
+LAYERS = (1, 2, 3, 4, 6)
+"""Numbers of layers of the studies, through which a nested stack grows."""
 SPACINGS = {"half": 0.5, "quarter": 0.25, "whole": 1.0, "total": 0.5}
 """Distance between layers [wavelengths] where it does not depend on their number."""
 

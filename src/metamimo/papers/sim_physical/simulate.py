@@ -25,7 +25,7 @@ from metamimo.experiments.config import Experiment, scenario_at
 from metamimo.experiments.tasks import Task
 from metamimo.geometry.planar import grid_positions
 from metamimo.metrics.evaluate import evaluate
-from metamimo.papers.sim_physical.scenario import SimPhysical
+from metamimo.papers.sim_physical.scenario import LAYERS, SimPhysical
 from metamimo.physics.kernels import Kernel
 from metamimo.physics.patterns import FieldSample
 from metamimo.problem import Consumption, Design, Limit, Link, Problem, Solution
@@ -38,8 +38,6 @@ from metamimo.surfaces.stacked import StackedSurface
 
 STARTS = 4
 """Random starts of a design."""
-LEVELS = (1, 2, 3, 4, 6)
-"""Layers through which a nested stack grows."""
 ERRORS = (0.05, 0.2)
 """Phase errors [rad rms]."""
 DETUNING = (0.98, 0.99, 1.01, 1.02)
@@ -169,7 +167,7 @@ def coupled_design(chunk: Chunk, budget: Budget) -> Designed:
     the best design of that with new layers that are transparent, else the design of the band-limited usual model.
     """
     scenario = chunk.scenario
-    fewer = [level for level in LEVELS if level < scenario.n_layers]
+    fewer = [level for level in LAYERS if level < scenario.n_layers]
     if scenario.is_nested and fewer:
         below = coupled_design(chunk._replace(scenario=scenario.replace(n_layers=fewer[-1])), budget).state
         third = jnp.pad(below, ((0, 0), (0, scenario.n_layers - fewer[-1]), (0, 0)), constant_values=1)
