@@ -62,8 +62,8 @@ def co_polar(
         (directions, polarisations), orthogonal unit vectors.
 
     >>> direction, polarisation = co_polar(jnp.ones(()), jnp.zeros(()))
-    >>> direction.tolist(), polarisation.tolist()
-    ([0.0, 0.0, 1.0], [1.0, 0.0, 0.0])
+    >>> direction.astype(int).tolist(), polarisation.astype(int).tolist()
+    ([0, 0, 1], [1, 0, 0])
     """
     sin, c, s = jnp.sqrt(1 - cos**2), jnp.cos(azimuth), jnp.sin(azimuth)
     directions = jnp.stack([sin * c, sin * s, cos], -1)
