@@ -127,6 +127,7 @@ def test_channel_is_taken_apart_into_waves_that_make_it_again():
             ShapeError,
             r"gains: must have the dimensions user, path .*got shape \(2, 20\)",
         ),
+        ({"directions": np.ones((2, 20, 3))}, ConfigError, "directions: must be unit vectors, to 1e-06"),
         ({"phases": np.full((1, 9), np.nan)}, ConfigError, "phases: must be finite"),
         ({"gains": None}, ConfigError, "users: give gains, directions and polarisations of their waves, or a channel"),
         ({"channel": np.ones((2, 9))}, ConfigError, "users: give gains, directions and polarisations"),

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 FORMAT = "metamimo/sim-design"
 VERSION = 1
+_UNIT = 1e-6
 
 _LENGTHS = ("wavelength", "element_spacing", "antenna_spacing", "layer_spacing", "feed_distance")
 _COMPLEX = {"precoder": ("user", "port"), "gains": ("user", "path"), "channel": ("user", "element")}
@@ -78,6 +79,10 @@ class SimDesign:
         for name in (*_LENGTHS, "noise_power"):
             if not getattr(self, name) > 0:
                 raise ConfigError(f"{name}: must be positive, got {getattr(self, name)}")
+        for name in ("directions", "polarisations"):
+            vectors = getattr(self, name)
+            if vectors is not None and not np.allclose(np.linalg.norm(vectors, axis=-1), 1, rtol=0, atol=_UNIT):
+                raise ConfigError(f"{name}: must be unit vectors, to {_UNIT:g}")
         waves = [getattr(self, name) is not None for name in ("gains", "directions", "polarisations")]
         if any(waves) != all(waves) or all(waves) == (self.channel is not None):
             raise ConfigError("users: give gains, directions and polarisations of their waves, or a channel")

@@ -25,6 +25,9 @@ SLACK = 1e-6 / NAT_TO_BIT
 _LEAST_POWER = 1e-30
 """Power that no rate notices [W]."""
 
+_START_SHARE = 0.3
+"""Share of the sum limit that a start uses: above the best power in most scenes, where no user is switched off."""
+
 
 def active_channel(problem: Problem, state: State, active: Bool[Array, " port"]) -> Channel:
     """Return the effective channel over unit noise; ports that are off have zero columns."""
@@ -64,6 +67,11 @@ def within_limits(f: Precoder, limits: Limits) -> Precoder:
     excess = squared_norm(f, (0, 2)) / jnp.maximum(ports, tiny)
     f = f / jnp.sqrt(jnp.maximum(1, excess))[:, None]
     return f / jnp.sqrt(jnp.maximum(1, squared_norm(f) / jnp.maximum(total, tiny)))
+
+
+def regularised_start(h: Channel, limits: Limits) -> Precoder:
+    """Return regularised zero-forcing within the limits, for a run that starts above the best power in most scenes."""
+    return within_limits(regularised_zero_forcing(h, _START_SHARE * limits[0]), limits)
 
 
 def equal_streams(h: Channel, limits: Limits, share: float) -> Precoder:

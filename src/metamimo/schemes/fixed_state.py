@@ -8,21 +8,21 @@ import numpy as np
 from jaxtyping import Array, Inexact, Key
 
 from metamimo.errors import ConfigError
-from metamimo.precoders.zero_forcing import regularised_zero_forcing
 from metamimo.problem import Design, Problem, Solution
-from metamimo.schemes.constrained import active_channel
+from metamimo.schemes.constrained import active_channel, regularised_start
 from metamimo.schemes.hybrid_joint import hybrid_joint
 from metamimo.surfaces.digital import FullyDigital
 
-_SHARE = 0.3
-"""Share of the power limit that regularised zero-forcing assumes where a precoder starts."""
 
+def with_start(problem: Problem, state: Inexact[Array, "..."]) -> Design:
+    """Return a state with the precoder that a joint run from it starts with.
 
-def regularised_start(problem: Problem, state: Inexact[Array, "..."]) -> Design:
-    """Return a state with regularised zero-forcing on the channel that it makes."""
-    total, _ = problem.accepted_limits("regularised_start")
+    Args:
+        problem: one station, one subcarrier, limits on accepted power.
+        state: state of the surface.
+    """
     h = active_channel(problem, state, problem.link.ports[0])
-    precoder = regularised_zero_forcing(h, _SHARE * total)
+    precoder = regularised_start(h, problem.accepted_limits("with_start"))
     return Design((state[None],), precoder[None, None])
 
 
@@ -55,5 +55,5 @@ def best_precoder(problem: Problem, *, key: Key[Array, ""], **options: Any) -> S
     Returns:
         The solution; its precoder suits the state that the problem stands behind.
     """
-    start = regularised_start(problem, jnp.zeros(0))
+    start = with_start(problem, jnp.zeros(0))
     return hybrid_joint(problem, key=key, start=start, selection="none", **options)

@@ -11,18 +11,14 @@ from metamimo.errors import ConfigError
 from metamimo.linalg import squared_norm
 from metamimo.precoders.coordinates import Coordinates, FreeEntries, OptimalForm
 from metamimo.precoders.dirty_paper import DirtyPaperCoding
-from metamimo.precoders.zero_forcing import regularised_zero_forcing
 from metamimo.problem import Design, Problem, Solution
 from metamimo.schemes.common import fixed_power, single_surface, starting_state
-from metamimo.schemes.constrained import active_channel, chains_matter, concluded, within_limits
+from metamimo.schemes.constrained import active_channel, chains_matter, concluded, regularised_start
 from metamimo.schemes.direct import Reached, run
 from metamimo.schemes.joint import Joint, reduced, unit_noise_channel
 
 Form = Literal["optimal", "free"]
 Selection = Literal["backward", "none"]
-
-_START_SHARE = 0.3
-"""Share of the sum limit that a start uses: above the best power in most scenes, where no user is switched off."""
 
 
 def hybrid_joint(
@@ -74,7 +70,7 @@ def hybrid_joint(
     if start is None:
         state = dirty_paper_phases(problem, starting_state(problem, key, None), dpc_iterations)
         h = active_channel(problem, state, active)
-        f = within_limits(regularised_zero_forcing(h, _START_SHARE * limits[0]), limits)
+        f = regularised_start(h, limits)
     else:
         state, f = start.state[0][0], start.precoder[0, 0]
         h = active_channel(problem, state, active)

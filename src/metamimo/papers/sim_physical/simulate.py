@@ -30,7 +30,7 @@ from metamimo.physics.kernels import Kernel
 from metamimo.physics.patterns import FieldSample
 from metamimo.problem import Consumption, Design, Limit, Link, Problem, Solution
 from metamimo.randomness import purpose_key, trial_key
-from metamimo.schemes.fixed_state import behind_surface, best_precoder, regularised_start
+from metamimo.schemes.fixed_state import behind_surface, best_precoder, with_start
 from metamimo.schemes.hybrid_joint import dirty_paper_phases, hybrid_joint
 from metamimo.surfaces.coupled import CoupledStack
 from metamimo.surfaces.dipole_stack import Budget, DipoleStack
@@ -288,7 +288,7 @@ def _design(users: int, paths: int) -> Callable[..., Designed]:
             return dirty_paper_phases(problem, random, 30)
 
         def improved(state: Array) -> Solution:
-            return hybrid_joint(problem, key=key, start=regularised_start(problem, state), selection="none", **_STOP)
+            return hybrid_joint(problem, key=key, start=with_start(problem, state), selection="none", **_STOP)
 
         starts = jnp.concatenate([jax.lax.map(fresh, jnp.arange(STARTS)), given])
         every = jax.lax.map(improved, starts)
