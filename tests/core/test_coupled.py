@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from metamimo.errors import ConfigError
+from metamimo.geometry.planar import grid_positions
 from metamimo.linalg import inverse_root
 from metamimo.physics.dipoles import interaction
 from metamimo.problem import Link
@@ -284,6 +285,16 @@ def test_frequencies_of_a_grid_serve_their_own_rows():
     *_, response = examined(surface, many)
     expected = np.einsum("fabe,fep->fabp", rows, response[0])
     np.testing.assert_allclose(apply_rows(surface, many[0], rows), expected, rtol=1e-11, atol=1e-12)
+
+
+def test_atoms_and_antennas_are_where_it_says():
+    """The longer side of a layer follows the line of antennas; every layer is a distance above the last."""
+    surface = CoupledStack.build(
+        n_layers=2, n_elements=6, n_ports=2, wavelength=1.0, element_spacing=0.4, layer_spacing=0.6, feed_distance=0.3
+    )
+    layers = [grid_positions(6, 0.4, z, long_side="x") for z in (0.55, 1.15)]
+    antennas = [[-0.25, 0, 0.25], [0.25, 0, 0.25]]
+    np.testing.assert_allclose(surface.positions, np.concatenate([*layers, antennas]), atol=1e-15)
 
 
 def test_density_of_atoms_settles():

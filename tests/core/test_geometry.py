@@ -33,6 +33,12 @@ def test_positions_are_centred_and_count_x_first(count: int) -> None:
     np.testing.assert_allclose(p[:, :2].mean(0), 0, atol=1e-15)
 
 
+def test_long_side_turns_the_grid_and_keeps_x_first() -> None:
+    p = grid_positions(6, 1.0, long_side="x")
+    np.testing.assert_array_equal(p[:, 0], [-1, 0, 1, -1, 0, 1])
+    np.testing.assert_array_equal(p[:, 1], [-0.5] * 3 + [0.5] * 3)
+
+
 def test_displacement_points_from_source_to_observer() -> None:
     a, b = grid_positions(4, 1.0, 2.0), grid_positions(6, 1.0)
     d = displacements(a, b)

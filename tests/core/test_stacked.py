@@ -11,7 +11,7 @@ import pytest
 from helpers import even_stack, gaussian, phases, relative_error, stack_product, uneven_stack
 
 from metamimo.errors import ConfigError, ShapeError
-from metamimo.geometry.planar import grid_positions
+from metamimo.geometry.planar import grid_positions, line_positions
 from metamimo.physics.diffraction import propagation_matrix
 from metamimo.physics.patterns import FieldSample
 from metamimo.surfaces.feasible import UnitModulus
@@ -132,13 +132,16 @@ def test_insertion_loss_is_a_power_loss_of_every_layer(state: jax.Array) -> None
     assert relative_error(apply_rows(lossy, state[:3], r), 10 ** (-0.3) * apply_rows(lossless, state[:3], r)) <= 1e-12
 
 
-def test_build_places_antennas_and_layers_where_it_says() -> None:
+@pytest.mark.parametrize(
+    ("array", "antennas", "long_side"), [("grid", grid_positions(4, 0.03), "y"), ("line", line_positions(4, 0.03), "x")]
+)
+def test_build_places_antennas_and_layers_where_it_says(array: str, antennas: np.ndarray, long_side: str) -> None:
     surface = StackedSurface.build(
         n_layers=2, n_elements=6, n_ports=4, wavelength=0.05, element_spacing=0.02, antenna_spacing=0.03,
-        layer_spacing=0.04, feed_distance=0.01, pattern=FieldSample(4e-4),
+        layer_spacing=0.04, feed_distance=0.01, pattern=FieldSample(4e-4), antenna_array=array,
     )  # fmt: skip
-    layers = [grid_positions(6, 0.02, z) for z in (0.01, 0.05)]
-    first = propagation_matrix(layers[0], grid_positions(4, 0.03), 0.05, 4e-4)
+    layers = [grid_positions(6, 0.02, z, long_side=long_side) for z in (0.01, 0.05)]
+    first = propagation_matrix(layers[0], antennas, 0.05, 4e-4)
     np.testing.assert_allclose(surface.first, first, rtol=1e-12)
     np.testing.assert_allclose(surface.hops[0], propagation_matrix(layers[1], layers[0], 0.05, 4e-4), rtol=1e-12)
     np.testing.assert_allclose(surface.coupling[0], FieldSample(4e-4).coupling(layers[1], 0.05), rtol=1e-12)

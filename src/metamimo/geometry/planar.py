@@ -1,6 +1,7 @@
 """Planar grids of elements, centred on the z axis."""
 
 import math
+from typing import Literal
 
 import numpy as np
 
@@ -28,13 +29,16 @@ def grid_shape(count: int) -> tuple[int, int]:
     return along_x, count // along_x
 
 
-def grid_positions(count: int, spacing: float, height: float = 0.0) -> np.ndarray:
+def grid_positions(
+    count: int, spacing: float, height: float = 0.0, *, long_side: Literal["x", "y"] = "y"
+) -> np.ndarray:
     """Return the positions of a planar grid, row by row with x fastest, centred on the z axis.
 
     Args:
         count: number of elements; the grid is the one of `grid_shape`.
         spacing: distance between neighbours [m].
         height: z coordinate of the plane [m].
+        long_side: axis of the longer side, where the grid is no square.
 
     Returns:
         Positions, shape (count, 3) [m].
@@ -43,7 +47,7 @@ def grid_positions(count: int, spacing: float, height: float = 0.0) -> np.ndarra
     array([[-0.5, -0.5,  0. ],
            [ 0.5, -0.5,  0. ]])
     """
-    along_x, along_y = grid_shape(count)
+    along_x, along_y = grid_shape(count) if long_side == "y" else grid_shape(count)[::-1]
     x = (np.arange(along_x) - (along_x - 1) / 2) * spacing
     y = (np.arange(along_y) - (along_y - 1) / 2) * spacing
     xs, ys = np.meshgrid(x, y)

@@ -232,7 +232,7 @@ def _last_layer(design: SimDesign) -> np.ndarray:
     layers, elements = design.phases.shape
     # Antennas of the coupled model stand a quarter wavelength over the ground plane.
     height = design.wavelength / 4 + design.feed_distance + (layers - 1) * design.layer_spacing
-    return grid_positions(elements, design.element_spacing, height)
+    return grid_positions(elements, design.element_spacing, height, long_side="x")
 
 
 def _samples(design: SimDesign, directions: np.ndarray) -> Complex[np.ndarray, "element wave"]:

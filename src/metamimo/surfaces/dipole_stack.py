@@ -1,6 +1,7 @@
 """What stacks of electric and magnetic dipole pairs share: geometry, atoms, ports, powers and far field."""
 
 from abc import abstractmethod
+from functools import partial
 from typing import Any, Literal, TypeVar, get_args
 
 import equinox as eqx
@@ -95,8 +96,8 @@ class DipoleStack(Surface):
 
         Args:
             n_layers: layers, 0 for the bare array.
-            n_elements: atoms a layer.
-            n_ports: antennas.
+            n_elements: atoms a layer, on a grid that is as square as it can be, with the longer side along x.
+            n_ports: antennas, on a line along x.
             wavelength: wavelength at the carrier [m].
             element_spacing: pitch of the atoms; half a wavelength by default [m].
             layer_spacing: distance between layers, at least a fifth of a wavelength; half of one by default [m].
@@ -157,7 +158,8 @@ class DipoleStack(Surface):
         if feasible.shape != shape:
             raise ConfigError(f"feasible: must hold states of shape {shape}, got {feasible.shape}")
 
-        layers = [grid_positions(n_elements, pitch, height + first + i * gap) for i in range(n_layers)]
+        place = partial(grid_positions, n_elements, pitch, long_side="x")
+        layers = [place(height + first + i * gap) for i in range(n_layers)]
         atoms = np.concatenate([np.zeros((0, 3)), *layers])
         feeds = line_positions(n_ports, spread) + np.array([0, 0, height])
         n = 2 * len(atoms)

@@ -1,5 +1,6 @@
 """Stacked intelligent metasurface: programmable transmissive layers in front of a small antenna array."""
 
+from functools import partial
 from typing import Any, Literal, get_args
 
 import equinox as eqx
@@ -137,7 +138,8 @@ class StackedSurface(Surface):
             kernel: discretisation of the propagation, see `metamimo.physics.diffraction`.
             insertion_loss_db: power loss of every layer [dB], not negative.
             max_layers: layers that the state has room for.
-            antenna_array: antennas on a `grid` that is as square as it can be, or on a `line`.
+            antenna_array: antennas on a `grid` that is as square as it can be, or on a `line`, which the longer side of
+                a layer then follows.
             feasible: set of states of shape (max_layers, n_elements); unit modulus by default.
 
         Returns:
@@ -175,10 +177,10 @@ class StackedSurface(Surface):
             raise ConfigError(
                 f"antenna_array: must be one of {', '.join(get_args(AntennaArray))}, got {antenna_array!r}"
             )
-        place = grid_positions if antenna_array == "grid" else line_positions
-        antennas = place(n_ports, antenna_spacing)
-        layer = grid_positions(n_elements, element_spacing, feed_distance)
-        following = grid_positions(n_elements, element_spacing, feed_distance + layer_spacing)
+        on_line = antenna_array == "line"
+        antennas = (line_positions if on_line else grid_positions)(n_ports, antenna_spacing)
+        place = partial(grid_positions, n_elements, element_spacing, long_side="x" if on_line else "y")
+        layer, following = place(feed_distance), place(feed_distance + layer_spacing)
         transmission = db_to_linear(-insertion_loss_db) ** 0.5
         first = transmission * propagation_matrix(layer, antennas, wavelength, area, kernel)
         hop = transmission * propagation_matrix(following, layer, wavelength, area, kernel)

@@ -212,7 +212,7 @@ def usual_antenna(scenario: SimPhysical, kernel: Kernel) -> Antenna:
         antenna_array="line",
     )
     height = scenario.antenna_height * wavelength + scenario.n_layers * gap
-    return _antenna(scenario, surface, grid_positions(scenario.elements, pitch, height))
+    return _antenna(scenario, surface, grid_positions(scenario.elements, pitch, height, long_side="x"))
 
 
 @functools.lru_cache(maxsize=64)
