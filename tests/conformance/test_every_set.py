@@ -52,6 +52,11 @@ def test_random_states_are_members_and_batch_axes_lead(feasible: FeasibleSet) ->
         assert len(np.unique(np.asarray(states).reshape(6, -1), axis=0)) > 1
 
 
+def test_no_entry_exceeds_the_largest_modulus(feasible: FeasibleSet) -> None:
+    states = np.concatenate([np.ravel(random(feasible, KEY, (200,))), np.ravel(project(feasible, outside(feasible)))])
+    assert (np.abs(states) <= feasible.largest_modulus * (1 + 1e-12)).all()
+
+
 def test_random_states_depend_on_the_key_only(feasible: FeasibleSet) -> None:
     again = random(feasible, jax.random.key(0))
     np.testing.assert_array_equal(random(feasible, KEY), again)

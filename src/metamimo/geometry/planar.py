@@ -48,10 +48,25 @@ def grid_positions(
            [ 0.5, -0.5,  0. ]])
     """
     along_x, along_y = grid_shape(count) if long_side == "y" else grid_shape(count)[::-1]
-    x = (np.arange(along_x) - (along_x - 1) / 2) * spacing
-    y = (np.arange(along_y) - (along_y - 1) / 2) * spacing
-    xs, ys = np.meshgrid(x, y)
-    return np.column_stack([xs.ravel(), ys.ravel(), np.full(count, float(height))])
+    return _rectangle(along_x, along_y, spacing, spacing, height)
+
+
+def strip_positions(strips: int, per_strip: int, spacing: float, strip_spacing: float) -> np.ndarray:
+    """Return the positions of elements on parallel strips along x, strip by strip, centred on the origin.
+
+    Args:
+        strips: number of strips.
+        per_strip: elements of a strip.
+        spacing: distance between the elements of a strip [m].
+        strip_spacing: distance between strips [m].
+
+    Returns:
+        Positions, shape (strips * per_strip, 3) [m].
+
+    >>> strip_positions(2, 2, 1.0, 4.0)[:, :2].tolist()
+    [[-0.5, -2.0], [0.5, -2.0], [-0.5, 2.0], [0.5, 2.0]]
+    """
+    return _rectangle(per_strip, strips, spacing, strip_spacing)
 
 
 def line_positions(count: int, spacing: float) -> np.ndarray:
@@ -70,6 +85,14 @@ def line_positions(count: int, spacing: float) -> np.ndarray:
     positions = np.zeros((count, 3))
     positions[:, 0] = (np.arange(count) - (count - 1) / 2) * spacing
     return positions
+
+
+def _rectangle(along_x: int, along_y: int, x_spacing: float, y_spacing: float, height: float = 0.0) -> np.ndarray:
+    """Return positions row by row, x fastest."""
+    x = (np.arange(along_x) - (along_x - 1) / 2) * x_spacing
+    y = (np.arange(along_y) - (along_y - 1) / 2) * y_spacing
+    xs, ys = np.meshgrid(x, y)
+    return np.column_stack([xs.ravel(), ys.ravel(), np.full(xs.size, float(height))])
 
 
 def displacements(observers: np.ndarray, sources: np.ndarray) -> np.ndarray:

@@ -101,6 +101,15 @@ class Surface(eqx.Module):
         """Return the most watts that the model can emit per watt fed: the largest eigenvalue of A^H C A."""
         return jnp.linalg.norm(self.power_matrix(state, "radiated"), ord=2, axis=(-2, -1)).max()
 
+    def factors(
+        self,
+    ) -> tuple[Complex[Array, "element tunable"], Complex[Array, "tunable port"]] | None:
+        """Return X and Y with A(state) = X diag(state) Y, the state flattened; None if the response is not linear.
+
+        Mean square errors are then quadratic in the state, which block descent schemes make use of.
+        """
+        return None
+
     def gain_limits(self) -> Float[Array, " mode"] | None:
         """Return bounds of the squared singular values of A(state) over all states, largest first; None if unknown.
 

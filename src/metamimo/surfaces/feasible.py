@@ -27,6 +27,11 @@ class FeasibleSet(eqx.Module):
     def example(cls) -> "FeasibleSet":
         """Return a small instance, on which the conformance suite runs."""
 
+    @property
+    def largest_modulus(self) -> float:
+        """Return the largest modulus of an entry: one, unless a set amplifies or attenuates all of its states."""
+        return 1.0
+
     @abstractmethod
     def random(self, key: Key[Array, ""], batch: tuple[int, ...] = ()) -> Inexact[Array, "..."]:
         """Draw a state of shape `batch + shape`, uniform on the set."""

@@ -20,7 +20,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Complex, Float, Inexact
+from jaxtyping import Array, Complex, Float, Inexact, Int
 
 from metamimo.conventions import db_to_linear, require_x64
 from metamimo.errors import ConfigError, ShapeError
@@ -65,6 +65,17 @@ class _Hybrid(Surface):
             radiated = cmatmul(hermitian(network), cmatmul(coupling, network))
             response = cmatmul(network, _inverse_root(radiated))
         return (self.transmission * response)[None]
+
+    @abstractmethod
+    def branches(self) -> tuple[Int[np.ndarray, " tunable"], Float[Array, "tunable port"]]:
+        """Return which element every phase shifter ends at, and Y with the ports that it starts from."""
+
+    def factors(self) -> tuple[Complex[Array, "element tunable"], Complex[Array, "tunable port"]] | None:
+        """Return X and Y of the phase shifters; None where the ports are decoupled, by a network that follows them."""
+        if self.matched is None:
+            return None
+        element, rows = self.branches()
+        return self.transmission * self.matched[:, element], rows.astype(complex)
 
     @abstractmethod
     def network_limits(self) -> Float[Array, " port"]:
@@ -158,6 +169,11 @@ class FullyConnectedHybrid(_Hybrid):
         """Return V / sqrt(N), with passive combiners V / sqrt(N R)."""
         return self.combining * self.n_elements**-0.5 * state.T
 
+    def branches(self) -> tuple[Int[np.ndarray, " tunable"], Float[Array, "tunable port"]]:
+        """Return one phase shifter for every pair of chain and element."""
+        rows = jnp.repeat(jnp.eye(self.n_ports), self.n_elements, axis=0)
+        return np.tile(np.arange(self.n_elements), self.n_ports), self.combining * self.n_elements**-0.5 * rows
+
     def network_limits(self) -> Float[Array, " port"]:
         """Return limits from norm(A_0)^2 = t: the product of k squared singular values is at most (t / k)^k."""
         mode = jnp.arange(1, self.n_ports + 1)
@@ -231,6 +247,10 @@ class SubConnectedHybrid(_Hybrid):
     def network(self, state: Complex[Array, " element"]) -> Complex[Array, "element port"]:
         """Return diag(state) V."""
         return state[:, None] * self.dividers
+
+    def branches(self) -> tuple[Int[np.ndarray, " tunable"], Float[Array, "tunable port"]]:
+        """Return one phase shifter for every element."""
+        return np.arange(self.n_elements), self.dividers
 
     def network_limits(self) -> Float[Array, " port"]:
         """Return ones: columns without a common element, each of norm one, are orthonormal."""

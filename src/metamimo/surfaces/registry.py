@@ -10,6 +10,7 @@ SURFACES = Registry(
         "feedforward_stack": "metamimo.surfaces.feedforward:FeedforwardStack",
         "hybrid_fully_connected": "metamimo.surfaces.hybrid:FullyConnectedHybrid",
         "hybrid_sub_connected": "metamimo.surfaces.hybrid:SubConnectedHybrid",
+        "microstrip": "metamimo.surfaces.strips:StripArray",
         "multiport": "metamimo.surfaces.multiport:MultiportSurface",
         "stacked": "metamimo.surfaces.stacked:StackedSurface",
     },
@@ -19,6 +20,8 @@ FEASIBLE_SETS = Registry(
     "feasible set",
     {
         "fixed": "metamimo.surfaces.feasible:Fixed",
+        "lorentzian_circle": "metamimo.surfaces.hologram_sets:LorentzianCircle",
+        "on_off": "metamimo.surfaces.hologram_sets:OnOff",
         "phase_dependent_amplitude": "metamimo.surfaces.feasible:PhaseDependentAmplitude",
         "quantized_phase": "metamimo.surfaces.feasible:QuantizedPhase",
         "unit_modulus": "metamimo.surfaces.feasible:UnitModulus",
