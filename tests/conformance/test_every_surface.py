@@ -86,6 +86,7 @@ def program(
         "fully_pulled": full_pull(cotangent),
         "batch": jax.vmap(lambda s: (surface.response(s), surface.apply_rows(s, rows)))(states[:BATCH]),
         "driven": surface.drive(state, columns),
+        "factors": surface.factors(),
         "gain_limits": surface.gain_limits(),
         "envelope": surface.envelope(jnp.eye(surface.n_elements, dtype=complex)),
     }
@@ -183,6 +184,15 @@ def test_envelope_covers_every_state_in_its_own_basis(found: SimpleNamespace) ->
     for a in found.responses:
         values = np.linalg.svd(np.linalg.lstsq(basis, a[0])[0], compute_uv=False) ** 2
         assert (np.cumprod(values) <= np.cumprod(limits) * (1 + 1e-9)).all()
+
+
+def test_factors_are_the_response(found: SimpleNamespace) -> None:
+    """A(state) = X diag(state) Y, where a surface says that its response is linear."""
+    if found.factors is None:
+        return
+    left, right = found.factors
+    for state, response in zip(found.states, found.responses, strict=True):
+        close((left * state.ravel()) @ right, response[0], 1e-12)
 
 
 def test_unknown_power_is_refused(surface: Surface, found: SimpleNamespace) -> None:

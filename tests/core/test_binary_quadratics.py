@@ -185,6 +185,16 @@ def test_everything_known_needs_no_tree() -> None:
     assert (found.nodes, found.known, found.finished) == (0, 3, True)
 
 
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_nothing_to_choose_keeps_what_is_given(variant: str) -> None:
+    """All signs are as good where nothing depends on them, also on what is left once others are decided."""
+    start = np.array([1.0, -1.0, 1.0])
+    for q in (np.zeros(3), np.array([2.0, 0.0, 0.0])):
+        found = decode(np.zeros((3, 3)), q, start, variant=variant)
+        assert found.finished
+        assert found.x.tolist() == start.tolist()
+
+
 def test_shift_of_the_diagonal_changes_nothing() -> None:
     """Acceptance check 10: the minimiser does not depend on the diagonal."""
     a, q = instance(5, 10)

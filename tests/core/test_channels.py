@@ -6,10 +6,14 @@ import numpy as np
 import pytest
 from helpers import relative_error
 
+from metamimo.channels.clustered import clustered_paths, log_distance_gain, path_channel
 from metamimo.channels.csi import FreshEstimates, Posterior, estimate, mean_square
+from metamimo.channels.near_field import near_field, near_users, spherical_waves
 from metamimo.channels.plane_waves import PlaneWaves, aperture_channel, dipole_channel, scattered_waves
 from metamimo.channels.rayleigh import correlated_rayleigh, path_gain
-from metamimo.geometry.planar import grid_positions
+from metamimo.errors import ConfigError
+from metamimo.geometry.cells import cell_sites, users_around
+from metamimo.geometry.planar import grid_positions, strip_positions
 from metamimo.physics.diffraction import propagation_matrix
 from metamimo.physics.patterns import FieldSample, Isotropic, psd_root
 from metamimo.surfaces.coupled import CoupledStack
@@ -110,3 +114,83 @@ def test_propagation_of_the_usual_model_is_the_papers_conjugated() -> None:
     paper = a**2 * d / r**2 * (1 / (2 * np.pi * r) - 1j / 0.01) * np.exp(2j * np.pi * r / 0.01)
     ours = propagation_matrix(observers, sources, 0.01, a**2)
     np.testing.assert_allclose(ours, paper.conj(), rtol=1e-12)
+
+
+# Several cells, clustered paths, near users.
+
+
+@pytest.mark.parametrize("cells", [1, 2, 3, 6])
+def test_sites_are_a_regular_polygon(cells: int) -> None:
+    sites = cell_sites(cells, 200.0)
+    np.testing.assert_allclose(sites.mean(0), 0, atol=1e-12)
+    if cells > 1:
+        neighbours = np.linalg.norm(sites - np.roll(sites, 1, axis=0), axis=1)
+        np.testing.assert_allclose(neighbours, 200, rtol=1e-12)
+
+
+@pytest.mark.parametrize(("cells", "distance", "name"), [(0, 1.0, "cells"), (2, 0.0, "distance")])
+def test_impossible_sites_are_refused(cells: int, distance: float, name: str) -> None:
+    with pytest.raises(ConfigError, match=f"{name}: must be"):
+        cell_sites(cells, distance)
+
+
+def test_users_stay_around_their_own_station() -> None:
+    sites = jnp.asarray(cell_sites(3, 200.0))
+    places = np.asarray(users_around(jax.random.key(0), sites, 500, 10.0, 100.0)).reshape(3, 500, 2)
+    distance = np.linalg.norm(places - np.asarray(sites)[:, None], axis=-1)
+    assert 10 <= distance.min() <= distance.max() <= 100
+    # Uniform in area: half of them beyond the radius that halves it.
+    assert np.mean(distance > np.sqrt((10**2 + 100**2) / 2)) == pytest.approx(0.5, abs=0.04)
+
+
+def test_clustered_paths_carry_their_gain_and_point_forward() -> None:
+    gain = jnp.full((1, 2000), 0.3)
+    paths = clustered_paths(
+        jax.random.key(1), gain, clusters=3, rays=4, spread=np.deg2rad(7.5), elevation=np.deg2rad(30)
+    )
+    power = (np.abs(np.asarray(paths.gains)) ** 2).sum(-1)
+    assert power.mean() == pytest.approx(0.3, rel=0.03)
+    directions = np.asarray(paths.departures)
+    np.testing.assert_allclose(np.linalg.norm(directions, axis=-1), 1, rtol=1e-12)
+    assert np.mean(directions[..., 2] > 0) > 0.95
+    assert np.abs(np.arcsin(directions[..., 1])).mean() < np.deg2rad(25)
+
+
+def test_clustered_channel_is_the_sum_of_its_paths() -> None:
+    """An element nearer to the user is ahead: exp(+jk r . r_n)."""
+    places = strip_positions(2, 3, 0.25, 0.5)
+    paths = clustered_paths(jax.random.key(2), jnp.ones((2, 3)), clusters=2, rays=2, spread=0.1, elevation=0.5)
+    h = np.asarray(path_channel(paths, places, 1.0, 2))
+    g, r, a = (np.asarray(part) for part in (paths.gains, paths.departures, paths.arrivals))
+    for b, u, m, n in ((0, 0, 0, 0), (1, 2, 1, 5)):
+        waves = g[b, u] * np.exp(1j * np.pi * m * a[b, u]) * np.exp(2j * np.pi * r[b, u] @ places[n])
+        assert h[b, u, m, n] == pytest.approx(waves.sum(), rel=1e-12)
+
+
+def test_shadowing_has_its_mean_and_spread() -> None:
+    distance = jnp.full((1, 4000), 50.0)
+    gain = log_distance_gain(jax.random.key(3), distance, loss_db=72.0, exponent=2.92, shadowing_db=8.7)
+    decibel = 10 * np.log10(np.asarray(gain))
+    assert decibel.mean() == pytest.approx(-72 - 29.2 * np.log10(50), abs=0.5)
+    assert decibel.std() == pytest.approx(8.7, rel=0.05)
+
+
+def test_near_field_tends_to_a_plane_wave() -> None:
+    places = grid_positions(16, 0.5)
+    for distance, close in ((1e2, 0.3), (1e4, 3e-3)):
+        direction = np.array([0.6, 0.0, 0.8])
+        h = np.asarray(spherical_waves(places, jnp.asarray(distance * direction)[None, None], 1.0))[0, 0]
+        plane = np.exp(2j * np.pi * places @ direction)
+        turn = np.vdot(plane, h) / abs(np.vdot(plane, h))
+        np.testing.assert_allclose(h * 4 * np.pi * distance, turn * plane, atol=close)
+
+
+def test_near_users_are_where_they_were_drawn() -> None:
+    places = np.asarray(near_users(jax.random.key(4), 500, 2, r_min=1.0, r_max=3.0, widest=0.7, spacing=0.01))
+    np.testing.assert_allclose(places[:, 1] - places[:, 0], np.tile([0.01, 0, 0], (500, 1)), atol=1e-12)
+    centre = places.mean(1)
+    distance = np.linalg.norm(centre, axis=1)
+    assert 1 <= distance.min() <= distance.max() <= 3
+    assert np.arccos(centre[:, 2] / distance).max() <= 0.7 + 1e-12
+    h = near_field(jax.random.key(4), grid_positions(4, 0.005), 0.01, 500, 2, r_min=1.0, r_max=3.0, widest=0.7)
+    assert h.shape == (500, 2, 4)

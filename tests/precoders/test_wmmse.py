@@ -6,6 +6,7 @@ import jax
 import numpy as np
 import pytest
 
+from metamimo.metrics.mean_square_error import mean_square_error
 from metamimo.precoders import reduced_wmmse as reduced
 from metamimo.precoders import wmmse as full
 from metamimo.precoders.zero_forcing import regularised_zero_forcing
@@ -18,7 +19,7 @@ TIGHT = {"tolerance": 1e-13, "max_steps": 4000}
 
 # Few programs with all arguments given: compilation is what these tests cost.
 one_step = jax.jit(partial(reduced.reduced_wmmse, tolerance=0.0, max_steps=1))
-surrogate = jax.jit(reduced.surrogate)
+surrogate = jax.jit(mean_square_error)
 sweep_rows = jax.jit(full.sweep_rows)
 closed_form = jax.jit(regularised_zero_forcing)
 _solve_sum = jax.jit(partial(reduced.reduced_wmmse, **TIGHT))

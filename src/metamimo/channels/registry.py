@@ -5,7 +5,9 @@ from metamimo.registry import Registry
 CHANNELS = Registry(
     "channel",
     {
+        "clustered": "metamimo.channels.clustered:clustered_paths",
         "correlated_rayleigh": "metamimo.channels.rayleigh:correlated_rayleigh",
+        "near_field": "metamimo.channels.near_field:near_field",
         "plane_waves": "metamimo.channels.plane_waves:scattered_waves",
     },
 )

@@ -126,7 +126,8 @@ class _Tree(NamedTuple):
     def of(cls, a: np.ndarray, q: np.ndarray, shift: np.ndarray, bounded: bool) -> "_Tree":
         n = len(q)
         shifted = a + np.diag(shift)
-        ridge = _RIDGE * max(np.abs(shifted).max(), np.abs(q).max()) + max(0.0, -np.linalg.eigvalsh(shifted)[0])
+        largest = max(np.abs(shifted).max(), np.abs(q).max())
+        ridge = _RIDGE * (largest if largest > 0 else 1.0) + max(0.0, -np.linalg.eigvalsh(shifted)[0])
         lower = np.linalg.cholesky(shifted + ridge * np.eye(n))
         levels = n if bounded else 0
         values, maps = np.zeros((levels, n)), np.zeros((levels, n, n))

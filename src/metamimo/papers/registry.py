@@ -59,6 +59,21 @@ FIGURES |= {
 }
 
 FIGURES |= {
+    f"hmimo-multicell/{name}": Entry(f"metamimo.papers.hmimo_multicell.{module}", name.replace("-", "_"), title)
+    for name, module, title in (
+        ("fig2", "growth", "Signal-to-noise ratio against elements of a strip, one user in line of sight"),
+        ("fig3", "figures", "Convergence of the block descent"),
+        ("fig4", "figures", "Sum rate against power, solvers of the elements against each other"),
+        ("fig5", "figures", "Sum rate against power on one aperture: digital, hybrid and holographic arrays"),
+        ("fig5-field", "figures", "The same at equal radiated power"),
+        ("fig5-split", "figures", "The same with centre feeds that divide their wave"),
+        ("fig6", "figures", "Sum rate against elements of a strip"),
+        ("fig7", "trees", "Nodes that sphere decoding visits in a block"),
+        ("table1", "complexity", "Multiplications of an iteration"),
+        ("table2", "trees", "Wall time of a design"),
+    )
+}
+FIGURES |= {
     f"sim-physical/{name}": Entry(f"metamimo.papers.sim_physical.{name}", name, title)
     for name, title in (
         ("gain", "Broadside gain of one antenna: promised, delivered, optimal, possible"),

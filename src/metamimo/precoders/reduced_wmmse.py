@@ -11,7 +11,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Complex, Float, Int
 
-from metamimo.linalg import cmatmul, hermitian, inverse_hermitian, logdet_hermitian
+from metamimo.linalg import cmatmul, hermitian
+from metamimo.metrics.mean_square_error import MeanSquareError, mean_square_error
 from metamimo.precoders.matched import scale_to_power
 from metamimo.problem import Status
 
@@ -35,51 +36,8 @@ class RateStage(eqx.Module):
     iterations: Int[Array, ""]
 
 
-class Surrogate(eqx.Module):
-    """The weighted mean square error at its optimal receivers U_k and weights Omega_k, as a quadratic in F.
-
-    Up to a constant it is sum_jk tr(F_j^H H_k^H D_k H_k F_j) - 2 Re sum_k tr(Gamma_k^H H_k F_k). An F that lowers it
-    has a higher rate.
-
-    Attributes:
-        curvature: D_k = w_k U_k Omega_k U_k^H, positive semidefinite.
-        slope: Gamma_k = w_k U_k Omega_k.
-        rate: weighted sum rate at the precoder where the quadratic was built [nat].
-    """
-
-    curvature: Complex[Array, "user rx rx"]
-    slope: Complex[Array, "user rx stream"]
-    rate: Float[Array, ""]
-
-
-# Precoder, its surrogate, history, steps done, whether the rate still rises, whether the last candidate was finite.
-Carry = tuple[Array, Surrogate, Array, Array, Array, Array]
-
-
-def surrogate(h: Channel, precoder: Precoder, weights: Float[Array, " user"]) -> Surrogate:
-    """Return the surrogate of the weighted sum rate at a precoder.
-
-    With V_k = H_k F_k and the covariance J_k of noise and disturbance, U_k Omega_k = J_k^-1 V_k and
-    Omega_k = I + V_k^H J_k^-1 V_k: neither form cancels, at any SNR.
-
-    Args:
-        h: effective channel over unit noise.
-        precoder: F [sqrt(W)].
-        weights: weight of each user's rate.
-
-    Returns:
-        The surrogate.
-    """
-    users, rx, ports = h.shape
-    z = cmatmul(h.reshape(users * rx, ports), precoder.transpose(1, 0, 2).reshape(ports, -1))
-    z = z.reshape(users, rx, users, -1)
-    own = z[jnp.arange(users), :, jnp.arange(users)]
-    disturbing = jnp.where(jnp.eye(users, dtype=bool)[:, None, :, None], 0, z).reshape(users, rx, -1)
-    slope = cmatmul(inverse_hermitian(cmatmul(disturbing, hermitian(disturbing)) + jnp.eye(rx)), own)
-    omega = cmatmul(hermitian(own), slope) + jnp.eye(own.shape[-1])
-    curvature = cmatmul(slope, cmatmul(inverse_hermitian(omega), hermitian(slope)))
-    weight = weights[:, None, None]
-    return Surrogate(weight * curvature, weight * slope, (weights * logdet_hermitian(omega)).sum())
+# Precoder, its error, history, steps done, whether the rate still rises, whether the last candidate was finite.
+Carry = tuple[Array, MeanSquareError, Array, Array, Array, Array]
 
 
 def reduced_wmmse(
@@ -124,7 +82,7 @@ def reduced_wmmse(
     gram = cmatmul(stacked, hermitian(stacked))
     unit = jnp.ones_like(power)
 
-    def step(f: Precoder, s: Surrogate) -> Precoder:
+    def step(f: Precoder, s: MeanSquareError) -> Precoder:
         price = jnp.trace(s.curvature, axis1=1, axis2=2).real.sum()
         system = jnp.where(price > 0, price, 1) * jnp.eye(m) + cmatmul(block_diagonal(s.curvature), gram)
         x = jnp.linalg.solve(system, block_diagonal(s.slope))
@@ -138,17 +96,17 @@ def reduced_wmmse(
 def ascend(
     h: Channel,
     start: Precoder,
-    step: Callable[[Precoder, Surrogate], Precoder],
+    step: Callable[[Precoder, MeanSquareError], Precoder],
     weights: Float[Array, " user"],
     tolerance: float,
     max_steps: int,
 ) -> RateStage:
-    """Repeat a step that improves the surrogate until the rate stops growing.
+    """Repeat a step that lowers the weighted mean square error until the rate stops growing.
 
     Args:
         h: effective channel over unit noise.
         start: feasible F [sqrt(W)].
-        step: makes the next feasible F from the current one and its surrogate.
+        step: makes the next feasible F from the current one and its mean square error.
         weights: weight of each user's rate.
         tolerance: relative increase at which to stop.
         max_steps: limit of steps.
@@ -160,7 +118,7 @@ def ascend(
     def body(carry: Carry) -> Carry:
         f, current, history, i, *_ = carry
         candidate = step(f, current)
-        new = surrogate(h, candidate, weights)
+        new = mean_square_error(h, candidate, weights)
         # At the optimum rounding decides the last digits: keep the better point, so that the history is monotone.
         better = new.rate > current.rate
         rising = new.rate - current.rate > tolerance * new.rate
@@ -170,7 +128,7 @@ def ascend(
     def going(carry: Carry) -> Array:
         return carry[4] & (carry[3] < max_steps)
 
-    first = surrogate(h, start, weights)
+    first = mean_square_error(h, start, weights)
     history = jnp.full(max_steps + 1, first.rate)
     begin = (start, first, history, jnp.asarray(0), jnp.asarray(True), jnp.asarray(True))
     f, last, history, iterations, rising, finite = jax.lax.while_loop(going, body, begin)

@@ -6,10 +6,11 @@ minimiser is the free one shortened to the ball. No multiplier is searched and n
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Complex, Float
+from jaxtyping import Array, Bool, Complex, Float
 
 from metamimo.linalg import cmatmul, hermitian, squared_norm
-from metamimo.precoders.reduced_wmmse import Channel, Precoder, RateStage, Surrogate, ascend, reduced_wmmse
+from metamimo.metrics.mean_square_error import MeanSquareError
+from metamimo.precoders.reduced_wmmse import Channel, Precoder, RateStage, ascend, reduced_wmmse
 
 
 def wmmse(
@@ -48,20 +49,42 @@ def wmmse(
     """
     if limits.ndim == 0:
         return reduced_wmmse(h, start, limits, tolerance=tolerance, max_steps=max_steps, weights=weights)
-    users, rx, ports = h.shape
     reach = jnp.sqrt(limits)
-    stacked = h.reshape(users * rx, ports)
 
-    def step(f: Precoder, s: Surrogate) -> Precoder:
-        through = cmatmul(hermitian(h), s.curvature).transpose(1, 0, 2).reshape(ports, -1)
-        quadratic = cmatmul(through, stacked)
-        linear = cmatmul(hermitian(h), s.slope).transpose(1, 0, 2).reshape(ports, -1)
-        rows = f.transpose(1, 0, 2).reshape(ports, -1)
-        rows = jax.lax.fori_loop(0, sweeps, lambda _, r: sweep_rows(quadratic, linear, r, reach), rows)
-        return rows.reshape(ports, users, -1).transpose(1, 0, 2)
+    def step(f: Precoder, s: MeanSquareError) -> Precoder:
+        return row_step(h, f, s, reach, sweeps)
 
-    weights = jnp.ones(users) if weights is None else weights
+    weights = jnp.ones(h.shape[0]) if weights is None else weights
     return ascend(h, _shorten(start, reach), step, weights, tolerance, max_steps)
+
+
+def row_step(
+    h: Channel,
+    f: Precoder,
+    error: MeanSquareError,
+    reach: Float[Array, " port"],
+    sweeps: int,
+    sends: Bool[Array, "port user"] | None = None,
+) -> Precoder:
+    """Lower the weighted mean square error by sweeps over the rows of F (Zhi et al. 2025, Theorem 2).
+
+    Args:
+        h: effective channel over unit noise, of all stations over the joint axis of (station, port).
+        f: feasible F [sqrt(W)].
+        error: the mean square error at F.
+        reach: root of the power limit of each port.
+        sweeps: passes over the rows.
+        sends: which port sends to which user; all by default.
+    """
+    users, rx, ports = h.shape
+    streams = f.shape[-1]
+    through = cmatmul(hermitian(h), error.curvature).transpose(1, 0, 2).reshape(ports, -1)
+    quadratic = cmatmul(through, h.reshape(users * rx, ports))
+    linear = cmatmul(hermitian(h), error.slope).transpose(1, 0, 2).reshape(ports, -1)
+    free = None if sends is None else jnp.repeat(sends, streams, axis=1)
+    rows = f.transpose(1, 0, 2).reshape(ports, -1)
+    rows = jax.lax.fori_loop(0, sweeps, lambda _, r: sweep_rows(quadratic, linear, r, reach, free), rows)
+    return rows.reshape(ports, users, streams).transpose(1, 0, 2)
 
 
 def sweep_rows(
@@ -69,6 +92,7 @@ def sweep_rows(
     linear: Complex[Array, "port all"],
     rows: Complex[Array, "port all"],
     reach: Float[Array, " port"],
+    sends: Bool[Array, "port all"] | None = None,
 ) -> Complex[Array, "port all"]:
     """Minimise tr(F^H B F) - 2 Re tr(D^H F) over one row of F after the other, |f_m| <= reach_m.
 
@@ -80,6 +104,7 @@ def sweep_rows(
         linear: D.
         rows: F, feasible.
         reach: largest norm of each row, not negative.
+        sends: which entries of F are free, the others being zero; all by default.
 
     Returns:
         F after one sweep; its value is not higher.
@@ -89,6 +114,7 @@ def sweep_rows(
         rows, product = carry
         a, old = quadratic[m, m].real, rows[m]
         c = linear[m] - product[m] + a * old
+        c = c if sends is None else jnp.where(sends[m], c, 0)
         size = jnp.sqrt(squared_norm(c))
         inside = (a > 0) & (a * reach[m] >= size)
         factor = jnp.where(inside, 1 / jnp.where(inside, a, 1), reach[m] / jnp.where(size > 0, size, 1))

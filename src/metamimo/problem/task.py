@@ -1,5 +1,6 @@
 """All that a solver sees."""
 
+import functools
 from typing import Any, Literal, Protocol
 
 import equinox as eqx
@@ -90,6 +91,29 @@ class Problem(eqx.Module):
             else:
                 ports = jnp.minimum(ports, limit.power[0])
         return jnp.minimum(total, ports.sum()), jnp.minimum(ports, total)
+
+    def chain_limits(self, scheme: str) -> Float[Array, "bs port"]:
+        """Return the limit of every port [W] of a sum-rate problem on one subcarrier without rate constraints.
+
+        Args:
+            scheme: who asks, for the message.
+
+        Raises:
+            ConfigError: if the problem is more general than that.
+        """
+        if self.objective != "sum_rate":
+            raise ConfigError(f"objective: {scheme} maximises the weighted sum rate, got {self.objective!r}")
+        self.expect(scheme, "min_rate", self.min_rate, 0)
+        self.expect(scheme, "evm", self.link.evm, 0)
+        freq = self.link.channel.shape[0]
+        if freq != 1:
+            raise ConfigError(f"{scheme}: serves one subcarrier, got {freq}")
+        given = [(l.kind, l.power.shape) for l in self.limits]
+        if not given or any(kind != "accepted" or len(shape) != 2 for kind, shape in given):
+            raise ConfigError(
+                f"limits: {scheme} takes limits of every port's accepted power, got (kind, shape) {given}"
+            )
+        return functools.reduce(jnp.minimum, [l.power for l in self.limits])
 
     def _one_station(self, scheme: str) -> None:
         freq, bs = self.link.channel.shape[:2]

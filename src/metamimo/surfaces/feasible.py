@@ -70,6 +70,11 @@ class UnitModulus(FeasibleSet):
     shape: tuple[int, ...] = eqx.field(static=True)
     smooth: bool = eqx.field(static=True, default=True)
 
+    @property
+    def circle(self) -> tuple[complex, float]:
+        """Return centre and radius of the circle that the entries lie on."""
+        return 0j, 1.0
+
     @classmethod
     def example(cls) -> "UnitModulus":
         """Return a small instance."""

@@ -24,8 +24,8 @@ class OnOff(FeasibleSet):
     """
 
     shape: tuple[int, ...] = eqx.field(static=True)
-    amplitude: float = eqx.field(static=True, default=1.0)
     smooth: bool = eqx.field(static=True, default=False)
+    amplitude: float = eqx.field(static=True, default=1.0)
 
     def __check_init__(self) -> None:
         if not self.amplitude > 0:
@@ -70,6 +70,11 @@ class LorentzianCircle(FeasibleSet):
     shape: tuple[int, ...] = eqx.field(static=True)
     smooth: bool = eqx.field(static=True, default=True)
 
+    @property
+    def circle(self) -> tuple[complex, float]:
+        """Return centre and radius of the circle that the entries lie on."""
+        return 0.5j, 0.5
+
     @classmethod
     def example(cls) -> "LorentzianCircle":
         """Return a small instance."""
@@ -81,11 +86,11 @@ class LorentzianCircle(FeasibleSet):
 
     def project(self, x: Inexact[Array, "..."]) -> Complex[Array, "..."]:
         """Return the nearest point of the circle (eq. 30)."""
-        return self.from_unit(UnitModulus(self.shape).project(self.to_unit(x)))
+        return (1j + UnitModulus(self.shape).project(2 * x - 1j)) / 2
 
     def contains(self, state: Inexact[Array, "..."], atol: float = 1e-9) -> Bool[Array, ""]:
         """Tell whether every entry lies on the circle up to `atol`."""
-        return jnp.all(jnp.abs(jnp.abs(self.to_unit(state)) - 1) <= 2 * atol)
+        return jnp.all(jnp.abs(jnp.abs(2 * state - 1j) - 1) <= 2 * atol)
 
     def from_real(self, p: Float[Array, "..."]) -> Complex[Array, "..."]:
         """Return (j + e^(jp)) / 2."""
@@ -93,14 +98,4 @@ class LorentzianCircle(FeasibleSet):
 
     def to_real(self, state: Inexact[Array, "..."]) -> Float[Array, "..."]:
         """Return phi in (-pi, pi]."""
-        return jnp.angle(self.to_unit(state))
-
-    @staticmethod
-    def from_unit(u: Complex[Array, "..."]) -> Complex[Array, "..."]:
-        """Return (j + u) / 2 for a point u of the unit circle."""
-        return (1j + u) / 2
-
-    @staticmethod
-    def to_unit(state: Inexact[Array, "..."]) -> Complex[Array, "..."]:
-        """Return u = 2 state - j."""
-        return 2 * state - 1j
+        return jnp.angle(2 * state - 1j)

@@ -111,7 +111,8 @@ fig6_passive = partial(passive, fig6)
 
 def _convergence(results: "Results") -> "Figure":
     """Draw Fig. 2 as the paper does, against iterations; pictures are loaded only where one is drawn."""
-    return importlib.import_module("metamimo.papers.sim_broadcast_ee.pictures").convergence(results, CHECKPOINTS)
+    pictures = importlib.import_module("metamimo.papers.pictures")
+    return pictures.convergence(results, CHECKPOINTS, "n_layers", "L = {:g}", "Energy efficiency (Mbit/J)")
 
 
 def _study(
