@@ -92,14 +92,11 @@ def test_slow_waves_do_not_radiate():
     """At x^H C x = P the coefficients are 1.00 and 0.66: the slow part of the wave stays with the strip."""
     scenario = HolographicCells(per_strip=64, attenuation=0.0)
     angles = [growth.direction(scenario, trial) for trial in range(100)]
-    field = {label: np.mean([growth.coefficients(scenario, label, x)[2] for x in angles]) for label in scaling_labels()}
+    labels = ("Digital", "Lorentz", "Binary")
+    field = {label: np.mean([growth.coefficients(scenario, label, x)[2] for x in angles]) for label in labels}
     assert field["Lorentz"] == pytest.approx(1.0, abs=0.03)
     assert field["Binary"] == pytest.approx(0.66, abs=0.03)
     assert field["Digital"] == pytest.approx(1.005, abs=0.01)
-
-
-def scaling_labels():
-    return ("Digital", "Lorentz", "Binary")
 
 
 # Scenes.

@@ -202,6 +202,7 @@ def study(
     compute: Any = compute,
     variables: tuple[Variable, ...] = VARIABLES,
     headline: str = "sum_rate",
+    trials: int = FULL_TRIALS,
     **shown: Any,
 ) -> Study:
     """Return a study of this paper.
@@ -212,6 +213,7 @@ def study(
         axes, curves, scenario: what is computed.
         checks: claims.
         mode: `quick` or `full`.
+        trials: realisations at full size.
         compute, variables, headline: as in `Study`.
         shown: other fields of `Study`, such as `panels` or `picture`.
     """
@@ -222,7 +224,7 @@ def study(
         scenario=scenario,
         axes=axes,
         schemes=curves,
-        trials=FULL_TRIALS if full else QUICK_TRIALS,
+        trials=trials if full else QUICK_TRIALS,
         chunk=10 if full else QUICK_TRIALS,
         seed=SEED,
         cites=(CITATION,),
