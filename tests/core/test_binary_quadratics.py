@@ -129,10 +129,9 @@ def test_certificate_is_given_to_optima_and_to_nothing_else() -> None:
     assert certified(0.1 * jnp.eye(3), jnp.array([1.0, -1.0, 1.0]), jnp.array([1.0, -1.0, 1.0]))
 
 
-def test_flips_start_from_where_they_are_told_and_count() -> None:
-    x, flips = descend_by_flips(jnp.zeros((3, 3)), jnp.array([1.0, -1.0, 0.0]), jnp.ones(3))
+def test_flips_start_from_where_they_are_told() -> None:
+    x = descend_by_flips(jnp.zeros((3, 3)), jnp.array([1.0, -1.0, 0.0]), jnp.ones(3))
     assert x.tolist() == [1, -1, 1]
-    assert int(flips) == 1
 
 
 @pytest.mark.parametrize("variant", VARIANTS)

@@ -15,6 +15,7 @@ from metamimo.papers.hmimo_multicell import growth, scaling, simulate, tree_simu
 from metamimo.papers.hmimo_multicell.scenario import HolographicCells
 from metamimo.problem import Status
 from metamimo.randomness import trial_key
+from metamimo.schemes.registry import SCHEMES
 
 FIGURES = [name for name in registry.FIGURES if name.startswith("hmimo-multicell/")]
 SMALL = HolographicCells(n_cells=2, n_users=1, n_chains=2, per_strip=2, clusters=2, rays=3)
@@ -213,7 +214,7 @@ def test_blocks_are_those_that_the_descent_meets():
     key = trial_key(1, 0)
     problem = simulate.draw_problem(surface, numbers, key, simulate.sizes_of(SMALL))
     blocks = jax.jit(tree_simulate.blocks_of)(problem, key)
-    scheme = simulate.SCHEMES.get("wmmse-hc")
+    scheme = SCHEMES.get("wmmse-hc")
     once = jax.jit(lambda p: scheme(p, key=key, max_iterations=1, returned="last"))(problem)
     np.testing.assert_array_equal(np.asarray(once.design.state[0]), (np.asarray(blocks.chosen[0]) + 1) / 2)
     assert blocks.a.shape == (len(trees.ITERATIONS), 2, 4, 4)

@@ -1,5 +1,7 @@
 """What the blocks of the descent do, one at a time: elements by every solver, precoders, zero-forcing."""
 
+from dataclasses import replace
+
 import cvxpy
 import jax
 import jax.numpy as jnp
@@ -9,20 +11,28 @@ from network_problems import CHAINS, CIRCLE, ELEMENTS, ON_OFF, network, strips
 
 from metamimo.linalg import squared_norm
 from metamimo.metrics.mean_square_error import error_of_received
-from metamimo.schemes.block_descent import begun, iterate, random_rows, sweeps_over_rows
+from metamimo.schemes.block_descent import begun, iterate, joint_rows, sweeps_over_rows
+from metamimo.schemes.limited import random_start
 from metamimo.schemes.network import Network
 from metamimo.schemes.zf_hc import zero_forcing
 from metamimo.surfaces.feasible import UnitModulus
 from metamimo.tuners.element_block import (
+    ElementChoice,
+    ElementQuadratic,
     by_closest_point,
     by_hidden_convexity,
     by_majorisation,
     by_sphere_decoding,
     element_quadratic,
-    fixed_elements,
 )
 
 KEY = jax.random.key(11)
+
+
+def as_they_are(_: ElementQuadratic, state: jax.Array) -> ElementChoice:
+    return ElementChoice(state, jnp.asarray(False), jnp.asarray(0), jnp.asarray(True))
+
+
 SOLVERS = {
     "hidden convexity": (ON_OFF, by_hidden_convexity),
     "sphere decoding": (ON_OFF, by_sphere_decoding),
@@ -33,10 +43,13 @@ SOLVERS = {
 
 def position(seed, feasible, joint=False):
     """Return a network and a random position of the descent."""
-    p = network(seed, strips(feasible), joint=joint)
-    of_states, of_rows = jax.random.split(jax.random.key(seed))
+    return at_random(network(seed, strips(feasible), joint=joint), seed)
+
+
+def at_random(p, seed):
     net = Network.of(p, "test")
-    return net, begun(net, feasible.random(of_states, (2,)), random_rows(net, of_rows))
+    states, f = random_start(p, jax.random.key(seed))
+    return net, begun(net, states, joint_rows(net, f[0]))
 
 
 def weighted_error(net, error, states, f):
@@ -72,9 +85,7 @@ def test_no_block_raises_the_error_and_no_iteration_lowers_the_rate(case, joint)
     """Acceptance check 6."""
     feasible, solver = SOLVERS[case]
     step = jax.jit(lambda net, now: iterate(net, solver(feasible), now, sweeps_over_rows()))
-    precoders_only = jax.jit(
-        lambda net, now: iterate(net, lambda _, state: fixed_elements(_, state), now, sweeps_over_rows())
-    )
+    precoders_only = jax.jit(lambda net, now: iterate(net, as_they_are, now, sweeps_over_rows()))
     for seed in range(4):
         net, now = position(seed, feasible, joint)
         for _ in range(4):
@@ -162,9 +173,7 @@ def test_closest_point_is_the_projection_of_the_free_minimiser():
 @pytest.mark.parametrize("seed", range(3))
 def test_zero_forcing_nulls_the_cell_and_has_the_best_powers(seed):
     """Acceptance check 16; powers against CVXPY."""
-    p = network(seed, strips(ON_OFF), per_cell=1, power=0.7)
-    net = Network.of(p, "zf-hc")
-    now = begun(net, ON_OFF.random(jax.random.key(seed), (2,)), random_rows(net, KEY))
+    net, now = at_random(network(seed, strips(ON_OFF), per_cell=1, power=0.7), seed)
     f, _ = jax.jit(zero_forcing)(net, now)
     heard = np.asarray(net.sent(now.states, net.excitation(f)))
     used = np.asarray(squared_norm(f, (0, 2)))
@@ -180,3 +189,19 @@ def test_zero_forcing_nulls_the_cell_and_has_the_best_powers(seed):
         limits = [np.abs(inverse) ** 2 @ powers <= np.asarray(net.reach)[cell] ** 2]
         best = cvxpy.Problem(cvxpy.Maximize(cvxpy.sum(cvxpy.log1p(powers))), limits).solve(solver="CLARABEL")
         assert np.log1p(np.diag(gram).real).sum() == pytest.approx(best, rel=1e-5)
+
+
+@pytest.mark.parametrize(("apart", "forced"), [(1e-7, True), (0.0, False)])
+def test_a_cell_that_cannot_be_zero_forced_keeps_its_precoder(apart, forced):
+    """Two users of the first cell share a channel, or nearly so."""
+    net, now = at_random(network(4, strips(ON_OFF), rx=1), 4)
+    other = net.rows[:, 0] + apart * net.rows[:, 1]
+    net = replace(net, rows=net.rows.at[:, 1].set(other))
+    f, _ = jax.jit(zero_forcing)(net, now)
+    cells, before = (net.by_station(each)[0] for each in (f, now.precoder))
+    assert bool((cells[0] == before[0]).all()) is not forced
+    heard = np.abs(net.sent(now.states, net.excitation(f))[..., 0])[:, :, 0]  # station, user, whose stream
+    for cell, mine in enumerate((slice(0, 2), slice(2, 4))):
+        inside = heard[cell, mine, mine]
+        leaked = np.abs(inside - np.diag(np.diag(inside))).max() / np.diag(inside).max()
+        assert bool(leaked < 1e-6) is (forced or cell == 1)

@@ -133,6 +133,11 @@ class SchemeChoice(BaseModel):
         """Hash the canonical form, because a mapping has no hash of its own."""
         return hash(canonical_json(self.model_dump(mode="json")))
 
+    def without(self, option: str) -> Self:
+        """Return the choice without an option that is the study's own, not the scheme's."""
+        options = {name: value for name, value in self.options.items() if name != option}
+        return self.model_copy(update={"options": options})
+
 
 class Experiment(BaseModel):
     """All that defines one figure's data: scenario, grid, schemes, number of realisations and seed.

@@ -25,13 +25,11 @@ class SignChoice(NamedTuple):
         x: the signs.
         bound: no signs have a lower value.
         optimal: whether the certificate proves that none are better.
-        flips: flips of the local search.
     """
 
     x: Float[Array, " n"]
     bound: Float[Array, ""]
     optimal: Bool[Array, ""]
-    flips: Int[Array, ""]
 
 
 def quadratic_value(
@@ -63,8 +61,8 @@ def hidden_convexity(a: Float[Array, "n n"], q: Float[Array, " n"], before: Floa
     sphere = sphere_minimum(a, q)
     candidates = jnp.stack([_signs(sphere.x), _signs(sphere.mirrored), before])
     best = candidates[jnp.argmin(quadratic_value(a, q, candidates))]
-    x, flips = descend_by_flips(a, q, best)
-    return SignChoice(x, sphere.bound * scale, certified(a, q, x), flips)
+    x = descend_by_flips(a, q, best)
+    return SignChoice(x, sphere.bound * scale, certified(a, q, x))
 
 
 def normalised(
@@ -76,9 +74,7 @@ def normalised(
     return a / scale, q / scale, scale
 
 
-def descend_by_flips(
-    a: Float[Array, "n n"], q: Float[Array, " n"], x: Float[Array, " n"]
-) -> tuple[Float[Array, " n"], Int[Array, ""]]:
+def descend_by_flips(a: Float[Array, "n n"], q: Float[Array, " n"], x: Float[Array, " n"]) -> Float[Array, " n"]:
     """Flip single signs, one after the other, as long as one lowers F by more than rounding.
 
     Flipping x_i changes F by 4 (A_ii - x_i (A x - q)_i).
@@ -89,7 +85,7 @@ def descend_by_flips(
         x: signs to start from.
 
     Returns:
-        Signs that no flip improves, and the number of flips.
+        Signs that no flip improves.
     """
     least = _GAIN * jnp.maximum(1, jnp.abs(jnp.diagonal(a)))
 
@@ -108,8 +104,8 @@ def descend_by_flips(
         return carry[1] & (carry[2] < _PASSES)
 
     first = (x, a @ x - q, jnp.asarray(0))  # real product
-    (x, _, flips), *_ = jax.lax.while_loop(going, one_pass, (first, jnp.asarray(True), jnp.asarray(0)))
-    return x, flips
+    (x, *_), *_ = jax.lax.while_loop(going, one_pass, (first, jnp.asarray(True), jnp.asarray(0)))
+    return x
 
 
 def certified(a: Float[Array, "n n"], q: Float[Array, " n"], x: Float[Array, " n"]) -> Bool[Array, ""]:

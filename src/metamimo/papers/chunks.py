@@ -8,7 +8,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Int
+from jaxtyping import Array, Float, Int
 
 from metamimo.batching import map_realisations
 from metamimo.experiments.config import SchemeChoice
@@ -24,24 +24,23 @@ from metamimo.surfaces.base import Surface
 
 Draw = Callable[..., Problem]
 """(surface, numbers, key of the trial, *sizes) -> problem; numbers are traced, sizes are shapes."""
+Score = Callable[[Problem, Solution], dict[str, Array]]
 Program = Callable[..., dict[str, Array]]
 
 
-def design_program(
-    choice: SchemeChoice, draw: Draw, sizes: tuple[Any, ...], checkpoints: tuple[int, ...] = ()
-) -> Program:
+def design_program(choice: SchemeChoice, draw: Draw, sizes: tuple[Any, ...], score: Score) -> Program:
     """Return the program of one scheme over a chunk of trials; JAX compiles it once a shape.
 
     Args:
-        choice: scheme and its options.
+        choice: scheme and its options; choices that differ in their labels share a program.
         draw: draws the problem of one trial.
         sizes: last arguments of `draw`.
-        checkpoints: iterations at which the history is kept; none leaves the history out.
+        score: returns what is stored of a design, one array a quantity.
 
     Returns:
         (surface, numbers, seed, trials) -> one array a quantity, trials first.
     """
-    return _program(choice.scheme, tuple(sorted(choice.options.items())), draw, sizes, checkpoints)
+    return _program(choice.scheme, tuple(sorted(choice.options.items())), draw, sizes, score)
 
 
 def run_chunk(
@@ -80,18 +79,36 @@ def measured(problem: Problem, solution: Solution) -> dict[str, Array]:
     }
 
 
-def _histories(solution: Solution, checkpoints: tuple[int, ...]) -> dict[str, Array]:
-    """Return the history at the checkpoints and its largest relative fall."""
-    history = solution.history
-    return {
-        "history": history[jnp.minimum(jnp.asarray(checkpoints), history.size - 1)] * 1e-6,
-        "largest_fall": (1 - history[1:] / history[:-1]).max(initial=0.0),
-    }
+@functools.cache
+def measured_with_history(checkpoints: tuple[int, ...]) -> Score:
+    """Return `measured` with the history at the checkpoints and its largest relative fall; the same object each time.
+
+    Args:
+        checkpoints: iterations at which the history is kept.
+    """
+
+    def score(problem: Problem, solution: Solution) -> dict[str, Array]:
+        return measured(problem, solution) | {
+            "history": history_at(checkpoints, solution) * 1e-6,
+            "largest_fall": largest_fall(solution),
+        }
+
+    return score
+
+
+def history_at(checkpoints: tuple[int, ...], solution: Solution) -> Float[Array, " checkpoint"]:
+    """Return the objective at iterations of a run; beyond its end, the value there."""
+    return solution.history[jnp.minimum(jnp.asarray(checkpoints), solution.history.size - 1)]
+
+
+def largest_fall(solution: Solution) -> Float[Array, ""]:
+    """Return the largest fall of the objective in an iteration, relative to the value before."""
+    return (1 - solution.history[1:] / solution.history[:-1]).max(initial=0.0)
 
 
 @functools.cache
 def _program(
-    scheme: str, options: tuple[tuple[str, Any], ...], draw: Draw, sizes: tuple[Any, ...], checkpoints: tuple[int, ...]
+    scheme: str, options: tuple[tuple[str, Any], ...], draw: Draw, sizes: tuple[Any, ...], score: Score
 ) -> Program:
     function = SCHEMES.get(scheme)
 
@@ -99,9 +116,7 @@ def _program(
         def one(trial: Int[Array, ""]) -> dict[str, Array]:
             key = trial_key(seed, trial)
             problem = draw(surface, numbers, key, *sizes)
-            solution = best_of_starts(function, problem, key=key, **dict(options))
-            histories = _histories(solution, checkpoints) if checkpoints else {}
-            return histories | measured(problem, solution)
+            return score(problem, best_of_starts(function, problem, key=key, **dict(options)))
 
         return map_realisations(one, trials)
 

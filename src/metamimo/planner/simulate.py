@@ -5,9 +5,9 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool
 
-from metamimo.experiments.config import Experiment, SchemeChoice, scenario_at
+from metamimo.experiments.config import Experiment, scenario_at
 from metamimo.experiments.tasks import Task
-from metamimo.papers.chunks import design_program, run_chunk
+from metamimo.papers.chunks import design_program, measured, run_chunk
 from metamimo.papers.sim_miso_ee.scenario import SimMiso
 from metamimo.papers.sim_miso_ee.simulate import Numbers, bare_array, draw_problem, physical, stack
 from metamimo.papers.stacks import deepest_stack
@@ -34,11 +34,9 @@ def compute(experiment: Experiment, task: Task) -> dict[str, np.ndarray]:
     scenario = _scenario(experiment, task.index)
     most = max(_scenario(experiment, index).n_ports for index in experiment.grid())
     choice = experiment.schemes[task.scheme]
-    options = {name: value for name, value in choice.options.items() if name != "bare"}
     surface = _bare(scenario, most) if choice.options.get("bare") else _padded(experiment, scenario, most)
     numbers = Masked(physical(scenario, surface), jnp.arange(most) < scenario.n_ports)
-    plain = SchemeChoice(label=choice.label, scheme=choice.scheme, options=options)
-    program = design_program(plain, draw, (scenario.n_users, scenario.objective))
+    program = design_program(choice.without("bare"), draw, (scenario.n_users, scenario.objective), measured)
     return run_chunk(program, surface, numbers, experiment.seed, task, scenario.n_users)
 
 

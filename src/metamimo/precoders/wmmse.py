@@ -55,7 +55,7 @@ def wmmse(
         return row_step(h, f, s, reach, sweeps)
 
     weights = jnp.ones(h.shape[0]) if weights is None else weights
-    return ascend(h, _shorten(start, reach), step, weights, tolerance, max_steps)
+    return ascend(h, shorten_rows(start, reach), step, weights, tolerance, max_steps)
 
 
 def row_step(
@@ -124,6 +124,7 @@ def sweep_rows(
     return jax.lax.fori_loop(0, rows.shape[0], update, (rows, cmatmul(quadratic, rows)))[0]
 
 
-def _shorten(f: Precoder, reach: Float[Array, " port"]) -> Precoder:
+def shorten_rows(f: Precoder, reach: Float[Array, " port"]) -> Precoder:
+    """Return F with the rows whose norm is above `reach` shortened to it."""
     size = jnp.sqrt(squared_norm(f, (0, 2)))
     return f * jnp.where(size > reach, reach / jnp.where(size > 0, size, 1), 1)[None, :, None]

@@ -17,11 +17,11 @@ from metamimo.conventions import NAT_TO_BIT
 from metamimo.errors import ConfigError
 from metamimo.linalg import cmatmul, squared_norm
 from metamimo.metrics.mean_square_error import MeanSquareError, error_of_received
-from metamimo.precoders.wmmse import row_step
+from metamimo.precoders.wmmse import row_step, shorten_rows
 from metamimo.problem import Design, Problem, Solution, Status
-from metamimo.randomness import purpose_key
+from metamimo.schemes.common import scored
 from metamimo.schemes.flips import flip_elements
-from metamimo.schemes.limited import scored
+from metamimo.schemes.limited import random_start
 from metamimo.schemes.network import Network, shared_surface
 from metamimo.tuners.element_block import ElementChoice, ElementSolver, element_quadratic
 
@@ -35,7 +35,6 @@ class Descent(eqx.Module):
         states: state of every station.
         precoder: F over the joint axis of (station, port) [sqrt(W)].
         error: mean square error there.
-        proven: stations whose last block was proven to be optimal.
         nodes: nodes of tree searches so far.
         finished: whether all of them came to their end.
     """
@@ -43,7 +42,6 @@ class Descent(eqx.Module):
     states: States
     precoder: Complex[Array, "user all_ports stream"]
     error: MeanSquareError
-    proven: Int[Array, ""]
     nodes: Int[Array, ""]
     finished: Bool[Array, ""]
 
@@ -96,9 +94,8 @@ def block_descent(
     if sweeps < 1 or max_iterations < 1:
         raise ConfigError(f"sweeps, max_iterations: must be at least 1, got {sweeps}, {max_iterations}")
     feasible = shared_surface(problem, scheme).feasible
-    of_states, of_rows = jax.random.split(purpose_key(key, "start"))
     stations = problem.link.serves.shape[0]
-    states = feasible.random(of_states, (stations,)) if start is None else start.state[0]
+    states, precoder = random_start(problem, key) if start is None else (start.state[0], start.precoder)
     if solver is None:
         network = Network.with_states(problem, states, scheme)
         entries, project = jnp.ones((stations, network.rows.shape[-1])), jnp.asarray
@@ -106,8 +103,7 @@ def block_descent(
         network = Network.of(problem, scheme)
         entries, project = states.reshape(stations, -1), feasible.project
     by_rows = sweeps_over_rows(sweeps)
-    f = random_rows(network, of_rows) if start is None else joint_rows(network, start.precoder[0])
-    first = begun(network, entries, f)
+    first = begun(network, entries, joint_rows(network, precoder[0]))
 
     def once(now: Descent) -> Descent:
         return iterate(network, solver, now, digital or by_rows)
@@ -149,8 +145,7 @@ def block_descent(
 def begun(network: Network, states: States, precoder: Complex[Array, "user all_ports stream"]) -> Descent:
     """Return the descent at its start."""
     z = network.sent(states, network.excitation(precoder)).sum(0)
-    nothing = jnp.asarray(0)
-    return Descent(states, precoder, error_of_received(z, network.weights), nothing, nothing, jnp.asarray(True))
+    return Descent(states, precoder, error_of_received(z, network.weights), jnp.asarray(0), jnp.asarray(True))
 
 
 def sweeps_over_rows(sweeps: int = 1) -> DigitalStep:
@@ -184,7 +179,6 @@ def iterate(network: Network, solver: ElementSolver | None, now: Descent, digita
         choices.state,
         f,
         error_of_received(total, network.weights),
-        choices.optimal.sum(),
         now.nodes + choices.nodes.sum(),
         now.finished & choices.finished.all(),
     )
@@ -207,20 +201,10 @@ def leap(
     size = [sum(squared_norm(part) for part in change) for change in (r, v)]
     a = -jnp.sqrt(size[0] / jnp.maximum(size[1], jnp.finfo(float).tiny))
     states, f = jax.tree.map(lambda x, r, v: x - 2 * a * r + a**2 * v, points[0], r, v)
-    third = once(begun(network, project(states), network.shortened(f)))
+    third = once(begun(network, project(states), shorten_rows(f, network.reach.ravel())))
     third = replace(third, nodes=second.nodes + third.nodes, finished=second.finished & third.finished)
     better = third.error.rate > second.error.rate
     return jax.tree.map(lambda a, b: jnp.where(better, a, b), third, second)
-
-
-def random_rows(network: Network, key: Key[Array, ""]) -> Complex[Array, "user all_ports stream"]:
-    """Return random precoders, every row of full power: a row that starts at zero could stay there."""
-    users, rx = network.rows.shape[1:3]
-    bs, ports = network.ports.shape
-    parts = jax.random.normal(key, (users, bs * ports, min(rx, ports), 2))
-    f = jnp.where(network.sends.T[:, :, None], jax.lax.complex(parts[..., 0], parts[..., 1]), 0)
-    norm = jnp.sqrt(squared_norm(f, (0, 2)))
-    return f * (network.reach.ravel() / jnp.where(norm > 0, norm, 1))[None, :, None]
 
 
 def joint_rows(
@@ -229,4 +213,4 @@ def joint_rows(
     """Return precoders over the joint axis of (station, port), shortened to the limits."""
     bs, users, ports, streams = precoder.shape
     f = precoder.transpose(1, 0, 2, 3).reshape(users, bs * ports, streams)
-    return network.shortened(jnp.where(network.sends.T[:, :, None], f, 0))
+    return shorten_rows(jnp.where(network.sends.T[:, :, None], f, 0), network.reach.ravel())

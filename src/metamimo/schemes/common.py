@@ -1,5 +1,6 @@
 """Steps that several recipes share: starting states, fixed power, and packing a result."""
 
+from dataclasses import replace
 from typing import Literal, get_args
 
 import jax
@@ -80,6 +81,39 @@ def bits_per_joule(problem: Problem, efficiency: Float[Array, "..."]) -> Float[A
     return efficiency * problem.link.bandwidth * problem.consumption.amplifier_efficiency * NAT_TO_BIT
 
 
+def scored(
+    problem: Problem,
+    design: Design,
+    history: Float[Array, " iteration"],
+    status: Int[Array, ""],
+    iterations: Int[Array, ""],
+    trials: Int[Array, ""],
+) -> Solution:
+    """Score a design on the designer's own link and pack the result, without a bound.
+
+    Args:
+        problem: the problem.
+        design: states and precoders.
+        history: the objective after every iteration, in its unit.
+        status: a `Status`.
+        iterations, trials: of the run.
+    """
+    metrics = evaluate(problem, design)
+    value = objective_value(metrics, problem.objective)
+    return Solution(
+        design=design,
+        value=value,
+        history=history,
+        status=jnp.asarray(status, int),
+        iterations=jnp.asarray(iterations, int),
+        trials=jnp.asarray(trials, int),
+        ledger=metrics.ledger,
+        rates=metrics.rates,
+        start_values=value[None],
+        objective=problem.objective,
+    )
+
+
 def solved(
     problem: Problem,
     state: Inexact[Array, "..."],
@@ -106,24 +140,16 @@ def solved(
             default. An array holds it for 1, 2, ... ports that carry signals, where the scheme may choose them.
     """
     design = Design(state=(state[None],), precoder=precoder[None, None], order=order)
-    metrics = evaluate(problem, design)
-    value = objective_value(metrics, problem.objective)
+    solution = scored(problem, design, history, status, iterations, trials)
     bound = upper_bound(problem, fixed_power(problem) if fixed is None else fixed)
-    return Solution(
-        design=design,
-        value=value,
-        history=history,
-        status=jnp.asarray(status, int),
-        iterations=jnp.asarray(iterations, int),
-        trials=jnp.asarray(trials, int),
-        ledger=metrics.ledger,
-        rates=metrics.rates,
-        start_values=value[None],
-        upper_bound=jnp.asarray(jnp.nan) if bound is None else bound,
-        objective=problem.objective,
-        bound_name="" if bound is None else "dirty paper coding over the best conceivable surface state",
-        bound_scope="" if bound is None else "global",
-        bound_quality="" if bound is None else "tight" if _is_fixed(problem) else "loose",
+    if bound is None:
+        return solution
+    return replace(
+        solution,
+        upper_bound=bound,
+        bound_name="dirty paper coding over the best conceivable surface state",
+        bound_scope="global",
+        bound_quality="tight" if _is_fixed(problem) else "loose",
     )
 
 

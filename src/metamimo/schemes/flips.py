@@ -11,27 +11,15 @@ import jax.numpy as jnp
 from jaxtyping import Array, Int, Key
 
 from metamimo.conventions import NAT_TO_BIT
-from metamimo.errors import ConfigError
 from metamimo.problem import Design, Problem, Solution, Status
-from metamimo.schemes.limited import Precoders, States, check_sum_rate, random_start, scored, weighted_rate, within
+from metamimo.schemes.common import scored
+from metamimo.schemes.limited import Precoders, States, check_sum_rate, random_start, weighted_rate, within
 from metamimo.schemes.network import shared_surface
 from metamimo.schemes.network_joint import network_joint
-from metamimo.surfaces.hologram_sets import OnOff
+from metamimo.tuners.element_block import expect_on_off
 
 _GAIN = 1e-9
 """Relative gain of the rate by which a flip counts."""
-
-
-def on_off_set(problem: Problem, scheme: str) -> OnOff:
-    """Return the set of a surface whose elements are on or off.
-
-    Raises:
-        ConfigError: if they are not.
-    """
-    feasible = shared_surface(problem, scheme).feasible
-    if not isinstance(feasible, OnOff):
-        raise ConfigError(f"feasible: {scheme} flips elements that are on or off, got {type(feasible).__name__}")
-    return feasible
 
 
 def flip_elements(
@@ -92,7 +80,7 @@ def network_flips(
         ConfigError: if the problem is more general than the scheme.
     """
     check_sum_rate(problem, "network-flips")
-    amplitude = on_off_set(problem, "network-flips").amplitude
+    amplitude = expect_on_off(shared_surface(problem, "network-flips").feasible, "network-flips").amplitude
     states, f = random_start(problem, key) if start is None else (start.state[0], start.precoder)
 
     def precoders(states: States, f: Precoders) -> Solution:

@@ -2,16 +2,18 @@
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Complex, Float, Inexact, Int, Key
+from jaxtyping import Array, Complex, Float, Inexact, Key
 
 from metamimo.errors import ConfigError
 from metamimo.linalg import squared_norm
 from metamimo.metrics.effective import effective_channel
-from metamimo.metrics.evaluate import evaluate
 from metamimo.metrics.power import power_matrices, station_power
 from metamimo.metrics.rates import rates
-from metamimo.problem import Design, Link, Problem, Solution
+from metamimo.problem import Link, Problem
 from metamimo.randomness import purpose_key
+
+_FAR = 1e4
+"""Amplitude of a random start over the root of the largest limit."""
 
 States = Inexact[Array, "bs *state"]
 Precoders = Complex[Array, "freq bs user port stream"]
@@ -55,7 +57,10 @@ def within(problem: Problem, states: States, precoder: Precoders) -> Precoders:
 
 
 def random_start(problem: Problem, key: Key[Array, ""]) -> tuple[States, Precoders]:
-    """Return random states, and random precoders at the limits: a row that starts at zero could stay there."""
+    """Return random states, and random precoders whose limits are used up: a row that starts at zero could stay there.
+
+    Entries are drawn complex normal, so far above the limits that every one of them shortens what it limits.
+    """
     link = problem.link
     freq, bs, _, rx, _ = link.channel.shape
     ports, users = link.ports.shape[1], link.serves.shape[1]
@@ -64,36 +69,4 @@ def random_start(problem: Problem, key: Key[Array, ""]) -> tuple[States, Precode
     parts = jax.random.normal(of_rows, (freq, bs, users, ports, min(rx, ports), 2))
     f = jax.lax.complex(parts[..., 0], parts[..., 1])
     largest = jnp.stack([limit.power.max() for limit in problem.limits]).max()
-    return states, within(problem, states, f * jnp.sqrt(largest))
-
-
-def scored(
-    problem: Problem,
-    design: Design,
-    history: Float[Array, " iteration"],
-    status: Int[Array, ""],
-    iterations: Int[Array, ""],
-    trials: Int[Array, ""],
-) -> Solution:
-    """Score a design on the designer's own link and pack the result.
-
-    Args:
-        problem: the problem.
-        design: states and precoders.
-        history: weighted sum rate over the run [bit/s/Hz].
-        status: a `Status`.
-        iterations, trials: of the run.
-    """
-    metrics = evaluate(problem, design)
-    return Solution(
-        design=design,
-        value=metrics.sum_rate,
-        history=history,
-        status=jnp.asarray(status, int),
-        iterations=jnp.asarray(iterations, int),
-        trials=jnp.asarray(trials, int),
-        ledger=metrics.ledger,
-        rates=metrics.rates,
-        start_values=metrics.sum_rate[None],
-        objective="sum_rate",
-    )
+    return states, within(problem, states, _FAR * jnp.sqrt(largest) * f)

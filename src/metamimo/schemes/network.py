@@ -5,7 +5,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Complex, Float, Inexact
 
 from metamimo.errors import ConfigError
-from metamimo.linalg import cmatmul, squared_norm
+from metamimo.linalg import cmatmul
 from metamimo.metrics.effective import effective_channel
 from metamimo.problem import Problem
 from metamimo.surfaces.base import Surface
@@ -82,11 +82,6 @@ class Network(eqx.Module):
         each = f.reshape(users, *self.ports.shape, streams).transpose(1, 2, 0, 3)
         each = each.reshape(*self.ports.shape, users * streams)
         return cmatmul(self.right, each).reshape(len(each), -1, users, streams)
-
-    def shortened(self, f: Complex[Array, "user all_ports stream"]) -> Complex[Array, "user all_ports stream"]:
-        """Return precoders whose rows above their limit are shortened to it."""
-        norm, reach = jnp.sqrt(squared_norm(f, (0, 2))), self.reach.ravel()
-        return f * jnp.where(norm > reach, reach / jnp.where(norm > 0, norm, 1), 1)[None, :, None]
 
     def by_station(self, f: Complex[Array, "user all_ports stream"]) -> Complex[Array, "1 bs user port stream"]:
         """Return precoders station by station, as a `Design` has them."""

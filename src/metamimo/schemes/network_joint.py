@@ -8,15 +8,8 @@ from metamimo.conventions import NAT_TO_BIT
 from metamimo.linalg import squared_norm
 from metamimo.optimise.lbfgs import minimise, pure
 from metamimo.problem import Design, Problem, Solution
-from metamimo.schemes.limited import (
-    Precoders,
-    States,
-    check_sum_rate,
-    random_start,
-    scored,
-    weighted_rate,
-    within,
-)
+from metamimo.schemes.common import scored
+from metamimo.schemes.limited import Precoders, States, check_sum_rate, random_start, weighted_rate, within
 from metamimo.schemes.network import shared_surface
 from metamimo.tuners.tuned import lbfgs_status
 

@@ -1,4 +1,7 @@
-"""WMMSE schemes by name: the same block descent with different solvers for the elements (Zhi et al. 2025)."""
+"""WMMSE schemes by name: the same block descent with different solvers for the elements (Zhi et al. 2025).
+
+Signal model: that of `metamimo.schemes.network.Network`.
+"""
 
 from typing import Any
 
@@ -7,7 +10,6 @@ from jaxtyping import Array, Key
 from metamimo.optimise.sphere_decoder import Variant
 from metamimo.problem import Design, Problem, Solution
 from metamimo.schemes.block_descent import block_descent
-from metamimo.schemes.flips import on_off_set
 from metamimo.schemes.network import shared_surface
 from metamimo.tuners.element_block import (
     ElementSolver,
@@ -15,6 +17,7 @@ from metamimo.tuners.element_block import (
     by_hidden_convexity,
     by_majorisation,
     by_sphere_decoding,
+    expect_on_off,
 )
 
 
@@ -95,7 +98,7 @@ def wmmse_sd(
 
 
 def _on_off(problem: Problem, solver: ElementSolver, scheme: str, polish: bool, **options: Any) -> Solution:
-    amplitude = on_off_set(problem, scheme).amplitude if polish else None
+    amplitude = expect_on_off(shared_surface(problem, scheme).feasible, scheme).amplitude if polish else None
     return block_descent(problem, solver, scheme, amplitude=amplitude, **options)
 
 

@@ -50,17 +50,14 @@ def zero_forcing(network: Network, now: Descent) -> Digital:
 
     def station(item: tuple) -> Complex[Array, "user port stream"]:
         h, serves, reach, before = item
-        gram = cmatmul(h, hermitian(h))
-        _, vectors = jnp.linalg.eigh(gram)  # the strongest receive directions come last
-        g = cmatmul(hermitian(vectors[..., -streams:]), h) * serves[:, None, None]
-        g = g.reshape(users * streams, ports)
+        strongest = jnp.linalg.svd(h, full_matrices=False)[0][..., :streams]
+        g = cmatmul(hermitian(strongest), h) * serves[:, None, None]
         mine = jnp.repeat(serves, streams)
-        square = cmatmul(g, hermitian(g))
-        scale = jnp.maximum(jnp.abs(square).max(), jnp.finfo(float).tiny)
-        values = jnp.linalg.eigvalsh(square / scale + jnp.diag(jnp.where(mine, 0.0, 1.0)))
-        usable = values[0] * _WORST**2 > values[-1]
-        filled = square / scale + jnp.diag(jnp.where(mine & usable, 0.0, 1.0))
-        inverse = cmatmul(hermitian(g), jnp.linalg.inv(filled)) / scale * mine
+        left, values, right = jnp.linalg.svd(g.reshape(users * streams, ports), full_matrices=False)
+        kept = values * _WORST > values[0]
+        usable = kept.sum() == mine.sum()
+        inverse = jnp.where(kept, 1 / jnp.where(kept, values, 1), 0)
+        inverse = cmatmul(hermitian(right) * inverse, hermitian(left)) * mine
         weights = jnp.repeat(network.weights, streams) * mine
         powers = zero_forcing_powers(squared_norm(inverse[..., None], -1), reach**2, weights)
         f = (inverse * jnp.sqrt(powers)).reshape(ports, users, streams).transpose(1, 0, 2)

@@ -138,6 +138,9 @@ def microstrip(
 ) -> StripArray:
     """Return a hologram of microstrips with isotropic elements.
 
+    Signal model: x = diag(state) blockdiag(v, ..., v) w, w the waves of the RF chains and v that along a strip
+    (Zhi et al. 2025, eqs. 1 and 2).
+
     Args:
         strips: microstrips, that is RF chains.
         per_strip: elements of a strip.
@@ -156,6 +159,16 @@ def microstrip(
 
     Raises:
         ConfigError: if a number is out of its range.
+
+    >>> import jax
+    >>> from metamimo.surfaces.hologram_sets import OnOff
+    >>> jax.config.update("jax_enable_x64", True)
+    >>> surface = microstrip(
+    ...     2, 3, wavelength=0.01, spacing=0.0025, strip_spacing=0.005, attenuation=5.0, wavenumber=900.0,
+    ...     feasible=OnOff((6,)),
+    ... )
+    >>> surface.response(jnp.ones(6)).shape
+    (1, 6, 2)
     """
     if not wavelength > 0 or not strip_spacing > 0:
         raise ConfigError(f"wavelength, strip_spacing: must be positive, got {wavelength}, {strip_spacing}")

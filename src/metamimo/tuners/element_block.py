@@ -15,7 +15,7 @@ from jaxtyping import Array, Bool, Complex, Float, Inexact, Int
 from metamimo.errors import ConfigError
 from metamimo.linalg import cmatmul, hermitian, squared_norm
 from metamimo.metrics.mean_square_error import MeanSquareError
-from metamimo.optimise.binary_quadratic import certified, hidden_convexity, normalised
+from metamimo.optimise.binary_quadratic import hidden_convexity
 from metamimo.optimise.cone_programs import call_host
 from metamimo.optimise.sphere_decoder import Decoded, Variant, decode
 from metamimo.surfaces.feasible import FeasibleSet, UnitModulus
@@ -94,9 +94,15 @@ def element_quadratic(
     return ElementQuadratic((z + hermitian(z)) / 2, (pulled * flat.conj()).sum(-1))
 
 
-def fixed_elements(quadratic: ElementQuadratic, state: State) -> ElementChoice:
-    """Leave the state as it is."""
-    return _unsearched(state, jnp.asarray(False))
+def expect_on_off(feasible: FeasibleSet, who: str) -> OnOff:
+    """Return the set, which must be one of elements on or off.
+
+    Raises:
+        ConfigError: if it is another.
+    """
+    if not isinstance(feasible, OnOff):
+        raise ConfigError(f"feasible: {who} takes elements that are on or off, got {type(feasible).__name__}")
+    return feasible
 
 
 def signs_of(feasible: OnOff, quadratic: ElementQuadratic) -> tuple[Float[Array, "n n"], Float[Array, " n"]]:
@@ -107,7 +113,7 @@ def signs_of(feasible: OnOff, quadratic: ElementQuadratic) -> tuple[Float[Array,
 
 def by_hidden_convexity(feasible: FeasibleSet) -> ElementSolver:
     """Return the solver for elements on or off by the relaxation to the sphere, section 8 of the specification."""
-    on_off = _expect(feasible, OnOff, "hidden convexity")
+    on_off = expect_on_off(feasible, "hidden convexity")
 
     def solve(quadratic: ElementQuadratic, state: State) -> ElementChoice:
         a, q = signs_of(on_off, quadratic)
@@ -122,7 +128,7 @@ def by_sphere_decoding(feasible: FeasibleSet, variant: Variant = "proposed", max
 
     The tree is not searched where the certificate already proves the choice by hidden convexity to be optimal.
     """
-    on_off = _expect(feasible, OnOff, "sphere decoding")
+    on_off = expect_on_off(feasible, "sphere decoding")
     (n,) = on_off.shape
 
     def search(a: Array, q: Array, start: Array) -> tuple[Array, Array, Array]:
@@ -185,18 +191,6 @@ def by_closest_point(feasible: FeasibleSet) -> ElementSolver:
         return _unsearched(feasible.project(free), jnp.asarray(False))
 
     return solve
-
-
-def certified_optimal(feasible: OnOff, quadratic: ElementQuadratic, state: State) -> Bool[Array, ""]:
-    """Tell whether a state of elements on or off is proven to be the best of its block."""
-    a, q, _ = normalised(*signs_of(feasible, quadratic))
-    return certified(a, q, _to_signs(feasible, state))
-
-
-def _expect(feasible: FeasibleSet, kind: type[OnOff], who: str) -> OnOff:
-    if not isinstance(feasible, kind):
-        raise ConfigError(f"feasible: {who} takes elements that are on or off, got {type(feasible).__name__}")
-    return feasible
 
 
 def _to_signs(feasible: OnOff, state: State) -> Float[Array, " tunable"]:

@@ -1,17 +1,13 @@
 """One task of an experiment: draw scenes, place an array on them, design and score."""
 
 import functools
-import time
-from collections.abc import Callable
-from typing import Any, Literal, get_args
+from typing import Literal, get_args
 
 import equinox as eqx
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Complex, Float, Key
 
-from metamimo.batching import map_realisations
 from metamimo.channels.clustered import clustered_paths, log_distance_gain, path_channel
 from metamimo.conventions import dbm_to_watt
 from metamimo.errors import ConfigError
@@ -21,13 +17,12 @@ from metamimo.geometry.cells import cell_sites, users_around
 from metamimo.geometry.planar import strip_positions
 from metamimo.metrics.evaluate import evaluate
 from metamimo.metrics.power import emitted_power
+from metamimo.papers.chunks import Score, design_program, history_at, largest_fall, run_chunk
 from metamimo.papers.hmimo_multicell.scenario import HolographicCells
 from metamimo.physics.guides import strip_wave
 from metamimo.physics.patterns import Isotropic
 from metamimo.problem import Consumption, Limit, Link, Problem, Solution
-from metamimo.randomness import purpose_key, trial_key
-from metamimo.schemes.multistart import best_of_starts
-from metamimo.schemes.registry import SCHEMES
+from metamimo.randomness import purpose_key
 from metamimo.surfaces.base import Surface
 from metamimo.surfaces.digital import FullyDigital
 from metamimo.surfaces.feasible import UnitModulus
@@ -94,16 +89,11 @@ def compute(experiment: Experiment, task: Task, checkpoints: tuple[int, ...] = (
     scenario = scenario_at(experiment, task.index)
     assert isinstance(scenario, HolographicCells)
     choice = experiment.schemes[task.scheme]
-    options = {name: value for name, value in choice.options.items() if name != "array"}
+    score = measured_with_history(checkpoints) if checkpoints else measured
     surface, positions = array_of(scenario, str(choice.options["array"]))
-    program = _program(choice.scheme, tuple(sorted(options.items())), sizes_of(scenario), checkpoints)
-    trials = np.minimum(task.first + np.arange(task.chunk), task.first + task.count - 1)
-    began = time.perf_counter()
-    numbers = physical(scenario, surface, positions)
-    out = jax.device_get(program(surface, numbers, experiment.seed, jnp.asarray(trials)))
-    seconds = (time.perf_counter() - began) / task.chunk
-    results = {name: np.asarray(values)[: task.count] for name, values in out.items()}
-    return results | {"seconds": np.full(task.count, seconds)}
+    program = design_program(choice.without("array"), draw_problem, (sizes_of(scenario),), score)
+    users = scenario.n_cells * scenario.n_users
+    return run_chunk(program, surface, physical(scenario, surface, positions), experiment.seed, task, users)
 
 
 def sizes_of(scenario: HolographicCells) -> Sizes:
@@ -241,29 +231,24 @@ def measured(problem: Problem, solution: Solution) -> dict[str, Array]:
         "status": solution.status,
         "iterations": solution.iterations,
         "nodes": solution.trials,
-        "largest_fall": (1 - solution.history[1:] / solution.history[:-1]).max(),
+        "largest_fall": largest_fall(solution),
         "start_spread": solution.start_values.max() - solution.start_values.min(),
     }
 
 
 @functools.cache
-def _program(
-    scheme: str, options: tuple[tuple[str, Any], ...], sizes: Sizes, checkpoints: tuple[int, ...]
-) -> Callable[..., dict[str, Array]]:
-    function = SCHEMES.get(scheme)
+def measured_with_history(checkpoints: tuple[int, ...]) -> Score:
+    """Return `measured` with the history at the checkpoints and the iterations that 95 % of its end take.
 
-    def chunk(surface: Surface, numbers: Numbers, seed: Array, trials: Array) -> dict[str, Array]:
-        def one(trial: Array) -> dict[str, Array]:
-            key = trial_key(seed, trial)
-            problem = draw_problem(surface, numbers, key, sizes)
-            solution = best_of_starts(function, problem, key=key, **dict(options))
-            found = measured(problem, solution)
-            if checkpoints:
-                last = solution.history.size - 1
-                found["history"] = solution.history[jnp.minimum(jnp.asarray(checkpoints), last)]
-                found["iterations_95"] = jnp.argmax(solution.history >= 0.95 * solution.history[-1]).astype(float)
-            return found
+    Args:
+        checkpoints: iterations at which the history is kept.
+    """
 
-        return map_realisations(one, trials)
+    def score(problem: Problem, solution: Solution) -> dict[str, Array]:
+        needed = jnp.argmax(solution.history >= 0.95 * solution.history[-1])
+        return measured(problem, solution) | {
+            "history": history_at(checkpoints, solution),
+            "iterations_95": needed.astype(float),
+        }
 
-    return jax.jit(chunk)
+    return score

@@ -19,8 +19,9 @@ from metamimo.papers.hmimo_multicell.scenario import HolographicCells
 from metamimo.papers.hmimo_multicell.simulate import Numbers, Sizes, array_of, draw_problem, physical, sizes_of
 from metamimo.papers.hmimo_multicell.trees import ITERATIONS
 from metamimo.problem import Problem
-from metamimo.randomness import purpose_key, trial_key
-from metamimo.schemes.block_descent import Descent, begun, iterate, random_rows, sweeps_over_rows
+from metamimo.randomness import trial_key
+from metamimo.schemes.block_descent import Descent, begun, iterate, joint_rows, sweeps_over_rows
+from metamimo.schemes.limited import random_start
 from metamimo.schemes.network import Network
 from metamimo.surfaces.hologram_sets import OnOff
 from metamimo.surfaces.strips import StripArray
@@ -106,9 +107,8 @@ def blocks_of(problem: Problem, key: Key[Array, ""]) -> Blocks:
     feasible = problem.link.surfaces[0].feasible
     assert isinstance(feasible, OnOff)
     solver, digital = by_hidden_convexity(feasible), sweeps_over_rows()
-    of_states, of_rows = jax.random.split(purpose_key(key, "start"))
-    stations = network.serves.shape[0]
-    first = begun(network, feasible.random(of_states, (stations,)), random_rows(network, of_rows))
+    states, f = random_start(problem, key)
+    first = begun(network, states, joint_rows(network, f[0]))
 
     def step(now: Descent, _: Array | None) -> tuple[Descent, Blocks]:
         f, error = digital(network, now)

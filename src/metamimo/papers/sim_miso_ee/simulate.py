@@ -7,11 +7,11 @@ from jaxtyping import Array, Float, Inexact
 
 from metamimo.channels.rayleigh import correlated_rayleigh, path_gain
 from metamimo.conventions import NAT_TO_BIT, dbm_to_watt
-from metamimo.experiments.config import Experiment, SchemeChoice, scenario_at
+from metamimo.experiments.config import Experiment, scenario_at
 from metamimo.experiments.tasks import Task
 from metamimo.geometry.planar import line_positions
 from metamimo.geometry.users import disc_distances
-from metamimo.papers.chunks import design_program, run_chunk
+from metamimo.papers.chunks import design_program, measured, measured_with_history, run_chunk
 from metamimo.papers.sim_miso_ee.scenario import SimMiso
 from metamimo.papers.stacks import deepest_stack, isotropic_stack
 from metamimo.physics.patterns import Isotropic, psd_root
@@ -68,11 +68,10 @@ def compute(experiment: Experiment, task: Task, checkpoints: tuple[int, ...] = (
     """
     scenario = _scenario(experiment, task.index)
     choice = experiment.schemes[task.scheme]
+    score = measured_with_history(checkpoints) if checkpoints else measured
     bare = bool(choice.options.get("bare", False))
     surface = bare_array(scenario) if bare else stack(scenario, deepest_stack(experiment, scenario.n_elements))
-    options = {name: value for name, value in choice.options.items() if name != "bare"}
-    plain = SchemeChoice(label=choice.label, scheme=choice.scheme, options=options)
-    program = design_program(plain, draw_problem, (scenario.n_users, scenario.objective), checkpoints)
+    program = design_program(choice.without("bare"), draw_problem, (scenario.n_users, scenario.objective), score)
     users = max(_scenario(experiment, index).n_users for index in experiment.grid())
     return run_chunk(program, surface, physical(scenario, surface), experiment.seed, task, users)
 
