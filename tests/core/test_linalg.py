@@ -8,6 +8,7 @@ from helpers import gaussian, relative_error
 
 from metamimo.linalg import (
     cmatmul,
+    eigenvalue_bound,
     hermitian,
     inverse_hermitian,
     logdet_hermitian,
@@ -82,6 +83,17 @@ def test_gradient_of_the_determinant_is_the_inverse(size: int) -> None:
     direction = jnp.asarray(positive(9, size, 1)[0])
     _, slope = jax.jvp(logdet_hermitian, (a,), (direction,))
     assert float(slope) == pytest.approx(np.trace(np.linalg.inv(a) @ direction).real, rel=1e-12)
+
+
+@pytest.mark.parametrize(("size", "rank"), [(1, 1), (6, 1), (6, 3), (40, 40), (7, 0)])
+def test_bound_of_the_largest_eigenvalue_is_one_and_tight(size: int, rank: int) -> None:
+    factor = gaussian(size, size, rank) * 1e-9
+    a = factor @ factor.conj().T
+    largest = np.linalg.eigvalsh(a)[-1]
+    bound = float(eigenvalue_bound(jnp.asarray(a)))
+    assert largest * (1 - 1e-12) <= bound <= largest * max(rank, 1) ** (1 / 16) * (1 + 1e-12)
+    equal = float(eigenvalue_bound(3.0 * jnp.eye(size, dtype=complex)))
+    assert equal == pytest.approx(3 * size ** (1 / 16), rel=1e-12)
 
 
 def test_conjugate_transpose_and_norm() -> None:

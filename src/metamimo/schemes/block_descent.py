@@ -23,7 +23,7 @@ from metamimo.schemes.common import scored
 from metamimo.schemes.flips import flip_elements
 from metamimo.schemes.limited import random_start
 from metamimo.schemes.network import Network, shared_surface
-from metamimo.tuners.element_block import ElementChoice, ElementSolver, element_quadratic
+from metamimo.tuners.element_block import ElementChoice, ElementSolver, beside, quadratic_alone
 
 States = Inexact[Array, "bs tunable"]
 
@@ -167,14 +167,14 @@ def iterate(network: Network, solver: ElementSolver | None, now: Descent, digita
     sent = network.sent(now.states, excitation)
 
     def station(total: Array, item: tuple) -> tuple[Array, ElementChoice]:
-        rows, state, drive, own = item
-        quadratic = element_quadratic(rows, drive, error, total - own)
-        choice = solver(quadratic, state)
+        rows, state, drive, own, alone = item
+        choice = solver(beside(alone, rows, drive, error, total - own), state)
         users, rx, n = rows.shape
         new = cmatmul((rows * choice.state).reshape(users * rx, n), drive.reshape(n, -1)).reshape(own.shape)
         return total - own + new, choice
 
-    total, choices = jax.lax.scan(station, sent.sum(0), (network.rows, now.states, excitation, sent))
+    alone = jax.vmap(quadratic_alone, in_axes=(0, 0, None))(network.rows, excitation, error)
+    total, choices = jax.lax.scan(station, sent.sum(0), (network.rows, now.states, excitation, sent, alone))
     return Descent(
         choices.state,
         f,

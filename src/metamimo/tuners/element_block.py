@@ -13,7 +13,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Complex, Float, Inexact, Int
 
 from metamimo.errors import ConfigError
-from metamimo.linalg import cmatmul, hermitian, squared_norm
+from metamimo.linalg import cmatmul, eigenvalue_bound, hermitian, squared_norm
 from metamimo.metrics.mean_square_error import MeanSquareError
 from metamimo.optimise.binary_quadratic import hidden_convexity
 from metamimo.optimise.cone_programs import call_host
@@ -82,16 +82,34 @@ def element_quadratic(
     Returns:
         The quadratic: Z = (sum_u rows^H D rows) o (excitation excitation^H)^T.
     """
-    weighted = cmatmul(hermitian(rows), error.curvature)  # (user, tunable, rx)
-    a = cmatmul(weighted, rows).sum(0)
-    flat = excitation.reshape(excitation.shape[0], -1)
+    return beside(quadratic_alone(rows, excitation, error), rows, excitation, error, others)
+
+
+def quadratic_alone(
+    rows: Complex[Array, "user rx tunable"], excitation: Complex[Array, "tunable user2 stream"], error: MeanSquareError
+) -> ElementQuadratic:
+    """Return the quadratic of a station as if the others were silent; see `element_quadratic`."""
+    users, rx, n = rows.shape
+    across = hermitian(rows.reshape(users * rx, n))  # (tunable, user rx)
+    a = cmatmul(across, cmatmul(error.curvature, rows).reshape(users * rx, n))
+    flat = excitation.reshape(n, -1)
     z = a * cmatmul(flat, hermitian(flat)).T
-    # What a unit state of element q should add: the slopes, less what the others already do.
-    users, rx = error.slope.shape[:2]
-    wanted = jnp.zeros(others.shape, error.slope.dtype).at[jnp.arange(users), :, jnp.arange(users)].set(error.slope)
-    wanted = wanted.reshape(users, rx, -1) - cmatmul(error.curvature, others.reshape(users, rx, -1))
-    pulled = cmatmul(hermitian(rows), wanted).sum(0)
-    return ElementQuadratic((z + hermitian(z)) / 2, (pulled * flat.conj()).sum(-1))
+    pulled = cmatmul(hermitian(rows), error.slope)  # (user, tunable, stream)
+    return ElementQuadratic((z + hermitian(z)) / 2, (pulled.swapaxes(0, 1) * excitation.conj()).sum((1, 2)))
+
+
+def beside(
+    alone: ElementQuadratic,
+    rows: Complex[Array, "user rx tunable"],
+    excitation: Complex[Array, "tunable user2 stream"],
+    error: MeanSquareError,
+    others: Complex[Array, "user rx user2 stream"],
+) -> ElementQuadratic:
+    """Return the quadratic of a station beside what the others send; see `element_quadratic`."""
+    users, rx, n = rows.shape
+    heard = cmatmul(error.curvature, others.reshape(users, rx, -1)).reshape(users * rx, -1)
+    pulled = cmatmul(hermitian(rows.reshape(users * rx, n)), heard)
+    return ElementQuadratic(alone.z, alone.b - (pulled * excitation.reshape(n, -1).conj()).sum(-1))
 
 
 def expect_on_off(feasible: FeasibleSet, who: str) -> OnOff:
@@ -153,7 +171,7 @@ def by_majorisation(feasible: FeasibleSet, steps: int = 10) -> ElementSolver:
     """Return the solver for elements on a circle by majorisation and minimisation (eqs. 63 to 68).
 
     With state = centre + radius u, |u_q| = 1, each step is u <- exp(j arg((lambda I - Z) u + d)),
-    d = (b - Z centre) / radius and lambda the largest eigenvalue of Z: f never rises.
+    d = (b - Z centre) / radius and lambda no less than the largest eigenvalue of Z: f never rises.
     """
     if not isinstance(feasible, UnitModulus | LorentzianCircle):
         raise ConfigError(f"feasible: majorisation takes elements on a circle, got {type(feasible).__name__}")
@@ -164,7 +182,7 @@ def by_majorisation(feasible: FeasibleSet, steps: int = 10) -> ElementSolver:
     def solve(quadratic: ElementQuadratic, state: State) -> ElementChoice:
         z, b = quadratic
         d = (b - centre * z.sum(1)) / radius
-        largest = jnp.linalg.eigvalsh(z)[-1]
+        largest = eigenvalue_bound(z)
 
         def step(_: Int[Array, ""], u: Array) -> Array:
             pulled = largest * u - (z * u).sum(-1) + d
