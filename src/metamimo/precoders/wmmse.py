@@ -110,18 +110,19 @@ def sweep_rows(
         F after one sweep; its value is not higher.
     """
 
-    def update(m: Array, carry: tuple[Array, Array]) -> tuple[Array, Array]:
-        rows, product = carry
-        a, old = quadratic[m, m].real, rows[m]
-        c = linear[m] - product[m] + a * old
-        c = c if sends is None else jnp.where(sends[m], c, 0)
+    def update(product: Array, row: tuple) -> tuple[Array, Array]:
+        m, old, d, column, a, reach, sends = row
+        c = d - jax.lax.dynamic_index_in_dim(product, m, keepdims=False) + a * old
+        c = c if sends is None else jnp.where(sends, c, 0)
         size = jnp.sqrt(squared_norm(c))
-        inside = (a > 0) & (a * reach[m] >= size)
-        factor = jnp.where(inside, 1 / jnp.where(inside, a, 1), reach[m] / jnp.where(size > 0, size, 1))
+        inside = (a > 0) & (a * reach >= size)
+        factor = jnp.where(inside, 1 / jnp.where(inside, a, 1), reach / jnp.where(size > 0, size, 1))
         new = jnp.where((a > 0) | (size > 0), factor * c, old)
-        return rows.at[m].set(new), product + quadratic[:, m, None] * (new - old)
+        return product + column[:, None] * (new - old), new
 
-    return jax.lax.fori_loop(0, rows.shape[0], update, (rows, cmatmul(quadratic, rows)))[0]
+    # Every row is met once, so its old value is that of before the sweep; the product B F follows the new ones.
+    each = (jnp.arange(rows.shape[0]), rows, linear, quadratic.T, jnp.diagonal(quadratic).real, reach, sends)
+    return jax.lax.scan(update, cmatmul(quadratic, rows), each)[1]
 
 
 def shorten_rows(f: Precoder, reach: Float[Array, " port"]) -> Precoder:

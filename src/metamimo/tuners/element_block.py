@@ -13,7 +13,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Complex, Float, Inexact, Int
 
 from metamimo.errors import ConfigError
-from metamimo.linalg import cmatmul, eigenvalue_bound, hermitian, squared_norm
+from metamimo.linalg import cmatmul, eigenvalue_bound, hermitian
 from metamimo.metrics.mean_square_error import MeanSquareError
 from metamimo.optimise.binary_quadratic import hidden_convexity
 from metamimo.optimise.cone_programs import call_host
@@ -33,10 +33,12 @@ class ElementQuadratic(NamedTuple):
     Attributes:
         z: Z, Hermitian and positive semidefinite.
         b: b.
+        largest: no eigenvalue of Z is larger.
     """
 
     z: Complex[Array, "tunable tunable"]
     b: Complex[Array, " tunable"]
+    largest: Float[Array, ""]
 
     def value(self, state: State) -> Float[Array, ""]:
         """Return f(x)."""
@@ -95,7 +97,9 @@ def quadratic_alone(
     flat = excitation.reshape(n, -1)
     z = a * cmatmul(flat, hermitian(flat)).T
     pulled = cmatmul(hermitian(rows), error.slope)  # (user, tunable, stream)
-    return ElementQuadratic((z + hermitian(z)) / 2, (pulled.swapaxes(0, 1) * excitation.conj()).sum((1, 2)))
+    b = (pulled.swapaxes(0, 1) * excitation.conj()).sum((1, 2))
+    z = (z + hermitian(z)) / 2
+    return ElementQuadratic(z, b, eigenvalue_bound(z))
 
 
 def beside(
@@ -109,7 +113,7 @@ def beside(
     users, rx, n = rows.shape
     heard = cmatmul(error.curvature, others.reshape(users, rx, -1)).reshape(users * rx, -1)
     pulled = cmatmul(hermitian(rows.reshape(users * rx, n)), heard)
-    return ElementQuadratic(alone.z, alone.b - (pulled * excitation.reshape(n, -1).conj()).sum(-1))
+    return alone._replace(b=alone.b - (pulled * excitation.reshape(n, -1).conj()).sum(-1))
 
 
 def expect_on_off(feasible: FeasibleSet, who: str) -> OnOff:
@@ -180,14 +184,14 @@ def by_majorisation(feasible: FeasibleSet, steps: int = 10) -> ElementSolver:
         raise ConfigError(f"steps: must be at least 1, got {steps}")
 
     def solve(quadratic: ElementQuadratic, state: State) -> ElementChoice:
-        z, b = quadratic
+        z, b, largest = quadratic
         d = (b - centre * z.sum(1)) / radius
-        largest = eigenvalue_bound(z)
+        shifted = largest * jnp.eye(z.shape[0]) - z
 
         def step(_: Int[Array, ""], u: Array) -> Array:
-            pulled = largest * u - (z * u).sum(-1) + d
-            size = jnp.sqrt(squared_norm(pulled[..., None], -1))
-            return jnp.where(size > 0, pulled / jnp.where(size > 0, size, 1), u)
+            pulled = (shifted * u).sum(-1) + d
+            size = pulled.real**2 + pulled.imag**2
+            return jnp.where(size > 0, pulled * jax.lax.rsqrt(jnp.where(size > 0, size, 1)), u)
 
         u = jax.lax.fori_loop(0, steps, step, (state - centre) / radius)
         return _unsearched(centre + radius * u, jnp.asarray(False))
