@@ -19,8 +19,6 @@ from metamimo.surfaces.hologram_sets import LorentzianCircle, OnOff
 from metamimo.surfaces.strips import microstrip
 
 KEY = jax.random.key(11)
-BINARY = ("wmmse-hc", "wmmse-sd", "zf-hc", "network-flips", "wmmse-fixed", "wmmse-cpp")
-ON_CIRCLE = ("wmmse-mm", "network-joint")
 
 
 def strip(strips, per_strip, feasible):
@@ -56,24 +54,22 @@ def test_arrays_without_elements_to_tune_run_plain_wmmse():
     np.testing.assert_allclose(descent.design.precoder[0, 0], stage.precoder, atol=1e-10)
 
 
-@pytest.mark.parametrize("name", [*BINARY, *ON_CIRCLE])
+@pytest.mark.parametrize("name", ["wmmse-hc", "wmmse-mm", "network-joint"])
 def test_one_chain_with_one_element(name):
-    feasible = OnOff((1,)) if name in BINARY else LorentzianCircle((1,))
+    feasible = OnOff((1,)) if name == "wmmse-hc" else LorentzianCircle((1,))
     p = network(3, strip(1, 1, feasible), cells=1, per_cell=1, rx=1)
     found = jax.jit(lambda p: SCHEMES.get(name)(p, key=KEY))(p)
     h = np.asarray(effective_channel(p.link, found.design.state))[0].ravel()
     snr = np.abs(h * np.asarray(found.design.precoder).ravel()) ** 2  # host, once
     assert float(found.value) == pytest.approx(np.log2(1 + snr.item()), rel=1e-10)
     assert int(found.status) in (Status.CONVERGED, Status.ITERATION_LIMIT)
-    if name not in ("wmmse-fixed", "wmmse-cpp"):
-        # An element that is off leaves nothing to climb from; its gradient is zero, and no scheme may stay there.
-        full = np.abs(h / np.where(h != 0, np.asarray(found.design.state[0]).ravel(), 1)) ** 2
-        assert float(found.value) == pytest.approx(np.log2(1 + full.item() * float(p.limits[0].power[0, 0])), rel=1e-3)
+    # An element that is off leaves nothing to climb from: its gradient is zero, and no scheme may stay there.
+    full = np.abs(h / np.where(h != 0, np.asarray(found.design.state[0]).ravel(), 1)) ** 2
+    assert float(found.value) == pytest.approx(np.log2(1 + full.item() * float(p.limits[0].power[0, 0])), rel=1e-3)
 
 
-@pytest.mark.parametrize("name", ["wmmse-hc", "wmmse-sd", "zf-hc"])
-def test_elements_that_cannot_radiate_leave_no_rate_and_no_nan(name):
+def test_elements_that_cannot_radiate_leave_no_rate_and_no_nan():
     p = network(3, strip(3, 2, OnOff((6,), amplitude=1e-200)), cells=2, per_cell=3, rx=1)
-    found = jax.jit(lambda p: SCHEMES.get(name)(p, key=KEY))(p)
+    found = jax.jit(lambda p: SCHEMES.get("wmmse-hc")(p, key=KEY))(p)
     assert np.isfinite(np.asarray(found.design.precoder)).all()
     assert float(found.value) == pytest.approx(0, abs=1e-12)

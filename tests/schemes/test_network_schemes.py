@@ -9,18 +9,21 @@ import numpy as np
 import pytest
 from network_problems import CIRCLE, ELEMENTS, ON_OFF, network, strips
 
+from metamimo.bounds.network import network_bound
 from metamimo.errors import ConfigError
 from metamimo.geometry.planar import grid_positions
 from metamimo.metrics.evaluate import evaluate
 from metamimo.metrics.power import port_power, power_matrices, station_power
 from metamimo.physics.patterns import Isotropic
 from metamimo.problem import Design, Limit, Status
+from metamimo.schemes.limited import weighted_rate
 from metamimo.schemes.registry import SCHEMES
 from metamimo.surfaces.digital import FullyDigital
 from metamimo.surfaces.hybrid import FullyConnectedHybrid, SubConnectedHybrid
 from metamimo.surfaces.stacked import StackedSurface
 
 KEY = jax.random.key(11)
+BOUND = jax.jit(network_bound)
 SCHEME_SETS = {
     "wmmse-fixed": ON_OFF,
     "wmmse-hc": ON_OFF,
@@ -61,6 +64,7 @@ def test_design_is_feasible_scored_right_and_its_history_never_falls(name, seed)
     assert (port_power(p.link, solution.design.precoder) <= p.limits[0].power * (1 + 1e-12)).all()
     assert p.link.surfaces[0].feasible.contains(solution.design.state[0], 1e-12)
     assert float(solution.value) == pytest.approx(float(evaluate(p, solution.design).sum_rate), rel=1e-12)
+    assert float(weighted_rate(p.link, solution.design.state[0], solution.design.precoder)) <= float(BOUND(p))
     history = np.asarray(solution.history)
     if name in NO_DESCENT:
         assert float(solution.value) == pytest.approx(history.max(), rel=1e-9)

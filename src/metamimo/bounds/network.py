@@ -1,0 +1,98 @@
+"""Bound of the weighted sum rate of several stations with holograms, hybrid or digital arrays (spec of bounds, 7).
+
+Users decode together, which can only help; a station that does not serve a user is taken away where every user has one
+station; then chain by chain every state and precoder is relaxed to a covariance with a price.
+"""
+
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Complex, Float
+
+from metamimo.bounds.columns import circle_columns, column_bound
+from metamimo.bounds.patterns import MOST, pattern_bound
+from metamimo.linalg import cmatmul
+from metamimo.problem import Link, Problem
+from metamimo.surfaces.feasible import Fixed, UnitModulus
+from metamimo.surfaces.hologram_sets import LorentzianCircle, OnOff
+from metamimo.surfaces.strips import StripArray
+
+Chains = Complex[Array, "receiver chain element"]
+
+
+def network_bound(problem: Problem) -> Float[Array, ""] | None:
+    """Return what no states and no precoders exceed under a limit for every port, None where nothing is known.
+
+    Args:
+        problem: one subcarrier; a surface with elements on or off, on a circle, or none to tune, which all share.
+
+    Returns:
+        Bound of the weighted sum rate [nat per channel use].
+    """
+    link, surface = problem.link, problem.link.surfaces[0]
+    limits = [limit.power for limit in problem.limits if limit.power.ndim == 2 and limit.kind == "accepted"]
+    if len(link.surfaces) != 1 or link.channel.shape[0] != 1 or not limits:
+        return None
+    chains = chains_of(link, jnp.stack(limits).min(0))
+    feasible = surface.feasible
+    if chains is None:
+        return None
+    if isinstance(feasible, OnOff) and chains.shape[-1] <= MOST:
+        return _weighted(pattern_bound, feasible.amplitude * chains, link)
+    if isinstance(feasible, OnOff):
+        offset = radius = feasible.amplitude / 2
+    elif isinstance(feasible, LorentzianCircle):
+        offset, radius = abs(feasible.circle[0]), feasible.circle[1]
+    elif isinstance(feasible, UnitModulus | Fixed):
+        offset, radius = 0.0, 1.0
+    else:
+        return None
+    return _weighted(lambda a: column_bound(circle_columns(a, offset, radius)), chains, link)
+
+
+def chains_of(link: Link, power: Float[Array, "bs port"]) -> Complex[Array, "user rx chain element"] | None:
+    """Return what an element in unit state adds to the received signals, its chain at full power, over unit noise.
+
+    Args:
+        link: of one subcarrier.
+        power: limit of every port [W].
+
+    Returns:
+        The chains of all stations; None if the surface is not linear in its state.
+    """
+    surface = link.surfaces[0]
+    bs, users, rx = link.channel.shape[1:4]
+    # Signals of stations that do not serve a user may be told to it, which takes them away, if it has one station only.
+    kept = link.serves | ~(link.serves.sum(0) <= 1).all()
+    h = jnp.where(kept[:, :, None, None], link.channel[0], 0) / jnp.sqrt(link.noise_power)
+    amplitude = jnp.sqrt(power) * link.ports
+    if isinstance(surface, StripArray):
+        each = h.reshape(bs, users, rx, *surface.wave.shape) * surface.wave
+    elif isinstance(surface.feasible, Fixed):
+        each = cmatmul(h, surface.response(jnp.zeros(surface.feasible.shape))[0])[..., None]
+    else:
+        parts = surface.factors()
+        if parts is None:
+            return None
+        each = cmatmul(h, parts[0])[..., None, :] * parts[1].T
+    each = each * amplitude[:, None, None, :, None]
+    return each.transpose(1, 2, 0, 3, 4).reshape(users, rx, -1, each.shape[-1])
+
+
+def _weighted(
+    bound: Callable[[Chains], Float[Array, ""]], chains: Complex[Array, "user rx chain element"], link: Link
+) -> Float[Array, ""]:
+    """Return sum_j (w_j - w_j+1) times the bound of the users with the j largest weights."""
+    users, rx = chains.shape[:2]
+    order = jnp.argsort(-link.weights)
+    weights = link.weights[order]
+    steps = weights - jnp.append(weights[1:], 0)
+
+    def of_first(item: tuple[Array, Array]) -> Float[Array, ""]:
+        step, count = item
+        heard = jnp.where((jnp.arange(users) < count)[:, None, None, None], chains[order], 0)
+        rows = heard.reshape(users * rx, *chains.shape[2:])
+        return jax.lax.cond(step > 0, lambda: step * bound(rows), lambda: jnp.zeros(()))
+
+    return jax.lax.map(of_first, (steps, 1 + jnp.arange(users))).sum()
