@@ -184,6 +184,7 @@ def test_small_point_is_computed(figure):
         assert (results["largest_fall"] <= 1e-9).all()
         assert results["rate"].shape == (2, 2)
         np.testing.assert_allclose(results["rate"].sum(1), results["sum_rate"], rtol=1e-12)
+        assert (results["sum_rate"] <= results["upper_bound"]).all()
         rates[choice.label] = results["sum_rate"]
     if figure == "fig5":
         assert (rates["Digital"] > 0).all()

@@ -40,6 +40,7 @@ VARIABLES = (
     Variable("accepted", unit="W", long_name="Power |f|^2 of all chains"),
     Variable("emitted", unit="W", long_name="Power |x|^2 of all elements"),
     Variable("radiated", unit="W", long_name="Radiated power x^H C x, isotropic elements"),
+    Variable("upper_bound", unit="bit/s/Hz", long_name="Sum rate that no design exceeds"),
     Variable("status", dtype="int32", long_name="Status (0: converged)"),
     Variable("iterations", dtype="int32", long_name="Iterations"),
     Variable("nodes", dtype="int64", long_name="Nodes of tree searches, or evaluations of the objective"),
