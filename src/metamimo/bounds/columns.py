@@ -33,10 +33,10 @@ def circle_columns(a: Complex[Array, "m chain element"], offset: float, radius: 
 def column_bound(
     columns: Complex[Array, "m column"], *, tolerance: float = 1e-6, max_iterations: int = 300
 ) -> Float[Array, ""]:
-    """Return a number that ln|I + sum_k c_k q_k c_k^H + ...| of no priced covariance exceeds [nat].
+    """Return a number that the rate of no states and no precoders exceeds [nat].
 
     Args:
-        columns: c_k; those that are zero cost nothing.
+        columns: c_k of all chains, see `circle_columns`; those that are zero cost nothing.
         tolerance: gain over ten iterations at which the search for the prices stops.
         max_iterations: limit of its iterations; zero is valid, too.
 
