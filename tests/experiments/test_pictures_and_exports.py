@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import scipy.io
 import xarray as xr
-from fake_study import study
+from fake_study import VARIABLES, compute, study
 
 from metamimo.errors import ConfigError, StoreError
 from metamimo.experiments.results import open_results
@@ -81,6 +81,26 @@ def test_the_picture_shows_curves_with_error_bars(folder):
     curve = left.containers[1]
     assert curve.lines[0].get_ydata() == pytest.approx(results.curves("ee")["mean"].sel(scheme="poor", power_dbm=30.0))
     assert curve.has_yerr
+
+
+def good_has_no_gain(experiment, task):
+    results = compute(experiment, task)
+    absent = experiment.schemes[task.scheme].label == "good"
+    return results | {"gain": np.full(task.count, np.nan) if absent else results["gain"].real}
+
+
+def test_a_curve_without_values_leaves_the_others_their_colours(tmp_path):
+    variables = tuple(dataclasses.replace(v, dtype="float64") if v.name == "gain" else v for v in VARIABLES)
+    absent = dataclasses.replace(study(trials=4), compute=good_has_no_gain, variables=variables)
+    reproduce_study(absent, tmp_path)
+    fixed = {"power_dbm": 30.0}
+    results = open_results(tmp_path / "fake-paper" / "fig1")
+    for panels in ([Panel("ee", fixed=fixed), Panel("gain", fixed=fixed)], [Panel("gain", fixed=fixed)]):
+        axes = draw(results, panels).axes
+        assert [c.lines[0].get_color() for c in axes[-1].containers] == ["C1"]
+        assert "1 curve without values" in axes[-1].get_title()
+        names = [text.get_text() for text in axes[0].get_legend().get_texts()]
+        assert names == ["good", "poor"][-len(axes[0].containers) :]
 
 
 def test_a_long_legend_stands_below_the_panels(folder, monkeypatch):

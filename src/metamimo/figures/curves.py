@@ -49,11 +49,15 @@ def draw(results: Results, panels: Sequence[Panel]) -> "Figure":
             _draw_panel(results, panel, one)
         for unused in axes[len(panels) :]:
             unused.remove()
-        handles, labels = axes[0].get_legend_handles_labels()
-        if len(labels) <= MOST_INSIDE:
-            axes[0].legend(handles, labels)
+        drawn = {}
+        for one in figure.axes:
+            drawn.update(zip(*reversed(one.get_legend_handles_labels()), strict=True))
+        names = [label for label in results.schemes if label in drawn]
+        handles = [drawn[label] for label in names]
+        if len(names) <= MOST_INSIDE:
+            axes[0].legend(handles, names)
         else:
-            figure.legend(handles, labels, loc="outside lower center", ncols=min(len(labels), 2 * columns))
+            figure.legend(handles, names, loc="outside lower center", ncols=min(len(names), 2 * columns))
     return figure
 
 
@@ -88,8 +92,9 @@ def _draw_panel(results: Results, panel: Panel, axes: "Axes") -> None:
         if not has_values[number]:
             continue
         one = curves.isel(scheme=number)
-        marker = MARKERS[number % len(MARKERS)]
-        axes.errorbar(one[x].values, one["mean"].values, yerr=one["stderr"].values, marker=marker, label=label)
+        points = one[x].values, one["mean"].values, one["stderr"].values
+        # The colour is that of the scheme, not of the next curve, so that all panels agree with one legend.
+        axes.errorbar(*points, marker=MARKERS[number % len(MARKERS)], color=f"C{number}", label=label)
     axes.set(xscale=panel.x_scale, yscale=panel.y_scale, xlabel=_label(curves[x].attrs), ylabel=_label(curves.attrs))
     if panel.x_scale == "linear" and curves[x].dtype.kind in "if":
         axes.set_xticks(curves[x].values)
@@ -98,7 +103,8 @@ def _draw_panel(results: Results, panel: Panel, axes: "Axes") -> None:
     low, high, excluded = int(counts.min()), int(counts.max()), int(drawn["excluded"].sum())
     shown = f"n = {low}" if low == high else f"n = {low} to {high}"
     note = f"{shown} realisations a point" + (f", {excluded} excluded" if excluded else "")
-    note += f", {(~has_values).sum()} curves without values" if not has_values.all() else ""
+    absent = int((~has_values).sum())
+    note += f", {absent} curve{'s' if absent > 1 else ''} without values" if absent else ""
     axes.set_title(f"{panel.title}\n{note}" if panel.title else note, fontsize="small")
 
 
