@@ -103,6 +103,32 @@ def test_a_curve_without_values_leaves_the_others_their_colours(tmp_path):
         assert names == ["good", "poor"][-len(axes[0].containers) :]
 
 
+def gain_limits_efficiency(experiment, task):
+    results = compute(experiment, task)
+    factor = {"good": 1.1, "poor": 2.0}[experiment.schemes[task.scheme].label]
+    return results | {"gain": factor * results["ee"]}
+
+
+def test_only_bounds_close_to_their_curve_are_drawn(tmp_path):
+    variables = tuple(dataclasses.replace(v, dtype="float64") if v.name == "gain" else v for v in VARIABLES)
+    bounded = dataclasses.replace(study(trials=4), compute=gain_limits_efficiency, variables=variables)
+    reproduce_study(bounded, tmp_path)
+    results = open_results(tmp_path / "fake-paper" / "fig1")
+    fixed = {"power_dbm": 30.0}
+    without, axes = draw(results, [Panel("ee", fixed=fixed), Panel("ee", fixed=fixed, bound="gain")]).axes
+    dashed = [line for line in axes.lines if line.get_linestyle() == "--"]
+    assert [line.get_color() for line in dashed] == ["C0"]
+    good = results.curves("ee")["mean"].sel(scheme="good", power_dbm=30.0).values
+    np.testing.assert_allclose(dashed[0].get_ydata(), 1.1 * good)
+    assert "no design exceeds" in axes.get_title()
+    assert "no design exceeds" not in without.get_title()
+
+
+def test_a_panel_names_stored_quantities():
+    with pytest.raises(ConfigError, match=r"panels: must name a real variable .*'limit'"):
+        dataclasses.replace(study(), panels=(Panel("ee", bound="limit"),))
+
+
 def test_a_long_legend_stands_below_the_panels(folder, monkeypatch):
     monkeypatch.setattr(curves, "MOST_INSIDE", 1)
     picture = draw(open_results(folder), [Panel("ee", fixed={"power_dbm": 30.0})])

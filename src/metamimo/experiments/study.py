@@ -45,6 +45,10 @@ class Variable:
             raise ConfigError(f"variable {self.name}: dtype must be one of {', '.join(DTYPES)} (given: {self.dtype!r})")
 
 
+SHOWN_BOUND = 1.3
+"""Bound over curve up to which a bound tells something and is drawn: tight or moderate."""
+
+
 @dataclass(frozen=True)
 class Panel:
     """One set of axes of a picture, described as data: which variable, against which axis.
@@ -55,6 +59,8 @@ class Panel:
         x_scale, y_scale: "linear" or "log".
         fixed: Values of the other axes, for example ``{"power_dbm": 30.0}``.
         title: Printed above the panel.
+        bound: A variable that limits the first one whatever the design, drawn dashed where it lies at most
+            `SHOWN_BOUND` times above the curve; none if left out.
     """
 
     variable: str
@@ -63,6 +69,7 @@ class Panel:
     y_scale: Literal["linear", "log"] = "linear"
     fixed: Mapping[str, Any] = field(default_factory=dict)
     title: str = ""
+    bound: str = ""
 
 
 @dataclass(frozen=True)
@@ -103,7 +110,7 @@ class Study:
         if clash:
             raise ConfigError(f"variables: names must differ from each other and from the axes (given: {clash})")
         plain = [variable.name for variable in self.variables if not variable.dims and variable.dtype[0] in "if"]
-        for name in (self.headline, *(panel.variable for panel in self.panels)):
+        for name in (self.headline, *(name for panel in self.panels for name in (panel.variable, panel.bound) if name)):
             if name not in plain:
                 raise ConfigError(f"headline, panels: must name a real variable without extra dimensions ({name!r})")
         for variable in self.variables:

@@ -9,10 +9,11 @@ import numpy as np
 
 from metamimo.errors import ConfigError
 from metamimo.experiments.results import Results
-from metamimo.experiments.study import Panel
+from metamimo.experiments.study import SHOWN_BOUND, Panel
 from metamimo.figures.files import replacing
 
 if TYPE_CHECKING:
+    import xarray as xr
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
@@ -78,14 +79,7 @@ def _draw_panel(results: Results, panel: Panel, axes: "Axes") -> None:
     x = panel.x or results.axes[0]
     if x not in results.axes:
         raise ConfigError(f"panel: x must be an axis of the data, one of {', '.join(results.axes)} (given: {x!r})")
-    curves = results.curves(panel.variable)
-    for name in results.axes:
-        if name != x:
-            grid = curves[name].values.tolist()
-            value = panel.fixed.get(name, grid[0] if len(grid) == 1 else None)
-            if value not in grid:
-                raise ConfigError(f"panel: must fix axis {name} to one of {grid} (given: {value!r})")
-            curves = curves.isel({name: grid.index(value)})
+    curves = _along(results.curves(panel.variable), x, panel)
     # A quantity that a scheme does not have is nan everywhere; that is no exclusion.
     has_values = (curves["n"] > 0).any(x).values
     for number, label in enumerate(results.schemes):
@@ -95,6 +89,7 @@ def _draw_panel(results: Results, panel: Panel, axes: "Axes") -> None:
         points = one[x].values, one["mean"].values, one["stderr"].values
         # The colour is that of the scheme, not of the next curve, so that all panels agree with one legend.
         axes.errorbar(*points, marker=MARKERS[number % len(MARKERS)], color=f"C{number}", label=label)
+    bounded = bool(panel.bound) and _draw_bounds(curves, _along(results.curves(panel.bound), x, panel), x, axes)
     axes.set(xscale=panel.x_scale, yscale=panel.y_scale, xlabel=_label(curves[x].attrs), ylabel=_label(curves.attrs))
     if panel.x_scale == "linear" and curves[x].dtype.kind in "if":
         axes.set_xticks(curves[x].values)
@@ -105,7 +100,32 @@ def _draw_panel(results: Results, panel: Panel, axes: "Axes") -> None:
     note = f"{shown} realisations a point" + (f", {excluded} excluded" if excluded else "")
     absent = int((~has_values).sum())
     note += f", {absent} curve{'s' if absent > 1 else ''} without values" if absent else ""
+    note += "\ndashed: no design exceeds it" if bounded else ""
     axes.set_title(f"{panel.title}\n{note}" if panel.title else note, fontsize="small")
+
+
+def _along(curves: "xr.Dataset", x: str, panel: Panel) -> "xr.Dataset":
+    """Return the curves against one axis, all others at the panel's values."""
+    for name in map(str, curves["mean"].dims):
+        if name not in ("scheme", x):
+            grid = curves[name].values.tolist()
+            value = panel.fixed.get(name, grid[0] if len(grid) == 1 else None)
+            if value not in grid:
+                raise ConfigError(f"panel: must fix axis {name} to one of {grid} (given: {value!r})")
+            curves = curves.isel({name: grid.index(value)})
+    return curves
+
+
+def _draw_bounds(curves: "xr.Dataset", bounds: "xr.Dataset", x: str, axes: "Axes") -> bool:
+    """Draw the bounds that lie close to their curves, equal ones once; tell whether there is any."""
+    drawn: list[np.ndarray] = []
+    for number in range(curves.sizes["scheme"]):
+        mean, bound = (each["mean"].isel(scheme=number).values for each in (curves, bounds))
+        close = np.where(bound <= SHOWN_BOUND * mean, bound, np.nan)
+        if np.isfinite(close).any() and not any(np.array_equal(close, one, equal_nan=True) for one in drawn):
+            axes.plot(curves[x].values, close, linestyle="--", color=f"C{number}", linewidth=1)
+            drawn.append(close)
+    return bool(drawn)
 
 
 def _label(attributes: dict) -> str:

@@ -27,6 +27,7 @@ QUICK_TRIALS = 4
 PAPER = HolographicCells()
 WIDE = HolographicCells(per_strip=8, area=0.5)
 """Two wavelengths a row: eight elements of a hologram, whose cells have half the area, or four of other arrays."""
+SUM_RATE = Panel("sum_rate", bound="upper_bound")
 CHECKPOINTS = (0, 1, 2, 3, 5, 7, 10, 14, 20, 28, 40, 57, 80, 113, 160, 226, 320, 453, 640, 905)
 """Iterations at which Fig. 3 keeps the history."""
 FIXED = 100
@@ -184,7 +185,7 @@ def _arrays(
         checks(powers),
         mode,
         scenario=scenario,
-        panels=(Panel("sum_rate"), Panel("radiated", y_scale="log")),
+        panels=(SUM_RATE, Panel("radiated", y_scale="log")),
     )
 
 
@@ -231,7 +232,8 @@ def study(
         cites=(CITATION,),
         claims=tuple(claim.id for claim in checks),
     )
-    fields = {"sizes": {"user": scenario.n_cells * scenario.n_users}, **shown}
+    panels = (SUM_RATE,) if headline == "sum_rate" else ()
+    fields = {"sizes": {"user": scenario.n_cells * scenario.n_users}, "panels": panels, **shown}
     return Study(experiment, compute, variables, headline, claims=checks, **fields)
 
 
