@@ -129,6 +129,12 @@ def test_a_panel_names_stored_quantities():
         dataclasses.replace(study(), panels=(Panel("ee", bound="limit"),))
 
 
+@pytest.mark.parametrize("panel", [Panel("ee", x="wings"), Panel("ee"), Panel("ee", fixed={"power_dbm": 31.0})])
+def test_a_study_refuses_panels_that_it_cannot_draw(panel):
+    with pytest.raises(ConfigError, match=r"panels: (must fix axis power_dbm|x must be one of the axes)"):
+        dataclasses.replace(study(), panels=(panel,))
+
+
 def test_a_long_legend_stands_below_the_panels(folder, monkeypatch):
     monkeypatch.setattr(curves, "MOST_INSIDE", 1)
     picture = draw(open_results(folder), [Panel("ee", fixed={"power_dbm": 30.0})])

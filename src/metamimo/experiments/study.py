@@ -113,6 +113,8 @@ class Study:
         for name in (self.headline, *(name for panel in self.panels for name in (panel.variable, panel.bound) if name)):
             if name not in plain:
                 raise ConfigError(f"headline, panels: must name a real variable without extra dimensions ({name!r})")
+        for panel in self.panels if self.picture is None else ():
+            self._check_panel(panel)
         for variable in self.variables:
             for dim in variable.dims:
                 if dim not in self.sizes:
@@ -127,6 +129,16 @@ class Study:
         if isinstance(size, int):
             return size
         return max(int(getattr(scenario_at(self.experiment, index), size)) for index in self.experiment.grid())
+
+    def _check_panel(self, panel: Panel) -> None:
+        axes = {axis.name: axis.coordinate(axis.name) for axis in self.experiment.axes}
+        x = panel.x or next(iter(axes), "")
+        if x not in axes:
+            raise ConfigError(f"panels: x must be one of the axes {', '.join(axes)} (given: {x!r})")
+        for name, grid in axes.items():
+            value = panel.fixed.get(name, grid[0] if len(grid) == 1 else None)
+            if name != x and value not in grid:
+                raise ConfigError(f"panels: must fix axis {name} to one of {list(grid)} (given: {value!r})")
 
     def panels_or_default(self) -> tuple[Panel, ...]:
         """Return the panels, or one of the headline variable against the first axis."""
