@@ -11,7 +11,7 @@ from metamimo.bounds.unit_modulus import circle_bound
 
 
 def binary_bound(
-    a: Float[Array, "n n"], q: Float[Array, " n"], *, tolerance: float = 1e-12, max_iterations: int = 1000
+    a: Float[Array, "n n"], q: Float[Array, " n"], *, tolerance: float = 1e-14, max_iterations: int = 1000
 ) -> Float[Array, ""]:
     """Return a number that F(x) = x^T A x - 2 q^T x undercuts at no signs (specification of bounds, B16).
 

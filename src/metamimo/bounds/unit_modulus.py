@@ -20,7 +20,7 @@ _ROUNDING = 1e-11
 
 
 def unit_modulus_bound(
-    c: Complex[Array, "n n"], *, tolerance: float = 1e-12, max_iterations: int = 1000
+    c: Complex[Array, "n n"], *, tolerance: float = 1e-14, max_iterations: int = 1000
 ) -> Float[Array, ""]:
     """Return a number that phi^H C phi exceeds for no phases (specification of bounds, B14).
 
@@ -45,7 +45,7 @@ def unit_modulus_bound(
 
 
 def best_multiplier(
-    c: Complex[Array, "n n"], *, tolerance: float = 1e-12, max_iterations: int = 1000
+    c: Complex[Array, "n n"], *, tolerance: float = 1e-14, max_iterations: int = 1000
 ) -> Float[Array, " n"]:
     """Return the y at which `bound_at_multiplier` is least, Re [(C V) V^H]_nn at the low-rank solution V V^H.
 
@@ -80,7 +80,7 @@ def bound_at_multiplier(c: Complex[Array, "n n"], y: Float[Array, " n"]) -> Floa
 
 
 def inhomogeneous_bound(
-    c: Complex[Array, "n n"], q: Complex[Array, " n"], *, tolerance: float = 1e-12, max_iterations: int = 1000
+    c: Complex[Array, "n n"], q: Complex[Array, " n"], *, tolerance: float = 1e-14, max_iterations: int = 1000
 ) -> Float[Array, ""]:
     """Return a number that phi^H C phi + 2 Re q^H phi exceeds for no phases (specification of bounds, B15).
 
@@ -106,7 +106,7 @@ def circle_bound(
     centre: complex,
     radius: float,
     *,
-    tolerance: float = 1e-12,
+    tolerance: float = 1e-14,
     max_iterations: int = 1000,
 ) -> Float[Array, ""]:
     """Return a number that f(x) = x^H Z x - 2 Re x^H b undercuts nowhere on a circle (specification of bounds, B15).
@@ -142,7 +142,7 @@ def one_layer_gain_bound(
     h: Complex[Array, " element"],
     w: Complex[Array, "element port"],
     *,
-    tolerance: float = 1e-12,
+    tolerance: float = 1e-14,
     max_iterations: int = 1000,
 ) -> Float[Array, ""]:
     """Return a number that |h diag(phi) W|^2 exceeds for no phases (specification of bounds, B5 for one layer).
