@@ -1,4 +1,4 @@
-"""Bounds of quadratic sub-problems: against exhaustive grids, all signs and patterns, and the semidefinite relaxation."""
+"""Bounds of quadratic sub-problems: against grids, all signs and patterns, and the semidefinite relaxation."""
 
 import functools
 import itertools
@@ -161,7 +161,7 @@ def test_bound_with_a_linear_part_exceeds_every_grid():
         assert best <= float(TILTED(c, q)) <= 1.02 * best
         psi = (1j + phi) / 2
         f = quadratic(psi, c) - 2 * np.real(psi.conj() @ q)
-        assert f.max() - 1.05 * np.ptp(f) <= float(LORENTZ(c, q)) <= f.min()
+        assert f.min() - 0.02 * np.ptp(f) <= float(LORENTZ(c, q)) <= f.min()
 
 
 def test_lorentz_bound_of_many_elements_is_below_every_draw_and_the_relaxation_of_the_circle():
@@ -249,7 +249,9 @@ def pair():
     )
 
     def draw(seed):
-        link = Link.broadcast(stack, jnp.asarray(gaussian(seed, 2, 1, 4)), noise_power=0.05, bandwidth=1.0, frequency=6e9)
+        link = Link.broadcast(
+            stack, jnp.asarray(gaussian(seed, 2, 1, 4)), noise_power=0.05, bandwidth=1.0, frequency=6e9
+        )
         state = jnp.asarray(np.exp(2j * np.pi * np.random.default_rng(seed).random((2, 4))))
         return link, state, jnp.asarray(gaussian(seed + 5, 2, 2, 1))
 
@@ -272,7 +274,7 @@ def test_least_sinr_bound_exceeds_every_grid(pair):
         sinr = own / (power.sum(2) - own + 0.05)
         best = sinr.min(1).max()
         found = float(bound(link, state, f))
-        assert best <= found <= 1.5 * best
+        assert best <= found <= 1.1 * best
         assert all(float(b(link, state, f)) >= best for b in early)
 
 

@@ -1,4 +1,4 @@
-"""Bound of the least signal-to-interference-and-noise ratio that the phases of one layer can give (spec of bounds, 6)."""
+"""Bound of the least signal-to-interference-and-noise ratio over the phases of one layer (spec of bounds, B18)."""
 
 from jaxtyping import Array, Complex, Float
 

@@ -22,7 +22,7 @@ def lorentz_amplitude(z: Complex[Array, " n"]) -> Float[Array, ""]:
     Returns:
         The optimum in the units of z, raised by rounding.
 
-    >>> lorentz_amplitude(jnp.array([3.0, 4j])).item().__round__(6)  # (5 + 7) / 2
+    >>> round(lorentz_amplitude(jnp.array([3.0, 4j])).item(), 6)  # (5 + 7) / 2
     6.0
     """
     return (jnp.abs(z.sum()) + jnp.abs(z).sum()) / 2 * _RAISED
@@ -40,7 +40,7 @@ def on_off_amplitude(z: Complex[Array, " n"]) -> Float[Array, ""]:
     Returns:
         The optimum in the units of z, raised by rounding.
 
-    >>> on_off_amplitude(jnp.array([3.0, 4j, -1.0])).item().__round__(6)  # the first two
+    >>> round(on_off_amplitude(jnp.array([3.0, 4j, -1.0])).item(), 6)  # the first two
     5.0
     """
     angle = jnp.angle(z)
