@@ -17,23 +17,24 @@ from metamimo.bounds.priced import priced_rate
 from metamimo.linalg import hermitian
 from metamimo.optimise.lbfgs import minimise, pure
 
-_BARRIERS = (1e-2, 1e-3, 1e-4, 1e-5)
-"""Weight of -ln|S|, one search each: without it the search gets stuck where a price is all but singular."""
+_BARRIERS = (1e-4, 1e-5)
+"""Weight of -ln|S|, one search each: without it the search stalls where a price is nearly singular."""
+_MEMORY = 50
+"""Steps that the search remembers: with 20 it takes up to twice as long."""
 _REACTIVE = tuple(10.0**-power for power in range(3, 12))
-"""Price of stored power over that of radiated power at the start: the largest one that leaves the price positive."""
+"""nu over lambda at the start: the first one that leaves the price of the moments positive."""
 _ROOM = 1.5
-"""Budgets' price at the start over the least one."""
-_LEVELS = 121
+"""Price of a budget at the start over the least one that leaves S positive."""
+_LEVELS = tuple(10.0 ** (power / 10) for power in range(-400, 1))
+"""Common factors of all multipliers that the start tries: subradiant modes make gain and budget large, so far down."""
 
 
-def dipole_bound(
-    network: DipoleNetwork, *, tolerance: float = 1e-5, max_iterations: int = 200
-) -> Float[Array, ""]:
+def dipole_bound(network: DipoleNetwork, *, tolerance: float = 1e-6, max_iterations: int = 2000) -> Float[Array, ""]:
     """Return a number that the sum rate of no tuning and no precoders exceeds (specification of bounds, B24).
 
     Args:
         network: see `metamimo.bounds.dipoles`.
-        tolerance: gain over ten iterations at which each search stops.
+        tolerance: gain over ten iterations, relative to the bound at the start, at which each search stops.
         max_iterations: limit of each search; zero is valid, too.
 
     Returns:
@@ -47,14 +48,14 @@ def dipole_bound(
     """
     start = balanced_power(network)
     scale = start.active.max()
-
-    def value(x: Float[Array, " variable"], barrier: Float[Array, ""]) -> Float[Array, ""]:
-        bound, volume = lagrangian(network, unpack(x, scale, network))
-        return bound - barrier * volume
+    first, _ = lagrangian(network, start)
 
     def sharpen(x: Float[Array, " variable"], barrier: Float[Array, ""]) -> tuple[Array, Array]:
-        search = pure(lambda x: value(x, barrier))
-        x = minimise(search, x, tolerance=tolerance, max_iterations=max_iterations, memory=20).x
+        def value(x: Float[Array, " variable"]) -> Float[Array, ""]:
+            bound, volume = lagrangian(network, unpack(x, scale, network))
+            return bound / first - barrier * volume
+
+        x = minimise(pure(value), x, tolerance=tolerance, max_iterations=max_iterations, memory=_MEMORY).x
         return x, bound_at_multipliers(network, unpack(x, scale, network))
 
     _, found = jax.lax.scan(sharpen, pack(start, scale), jnp.asarray(_BARRIERS))
@@ -95,20 +96,23 @@ def balanced_power(network: DipoleNetwork) -> Multipliers:
     multipliers = Multipliers(one, reactive, budget)
     # All gains go with one over a common factor of all multipliers: the best factor costs no further factorisation.
     gains = priced_gains(network.channel, jnp.linalg.cholesky(sum(price_parts(network, multipliers))))
-    levels = jnp.maximum(gains.max(), jnp.finfo(float).tiny ** 0.5) * jnp.logspace(-12, 0, _LEVELS)
+    levels = jnp.maximum(gains.max(), jnp.finfo(float).tiny ** 0.5) * jnp.asarray(_LEVELS)
     totals = levels * budget.sum() + priced_rate(gains.ravel() / levels[:, None])
     return jax.tree.map(lambda a: levels[totals.argmin()] * a, multipliers)
 
 
 def pack(multipliers: Multipliers, scale: Float[Array, ""]) -> Float[Array, " variable"]:
-    """Return the variables of the search: the prices of active power over a scale, and the logarithms of the others."""
-    logs = jnp.log(multipliers.reactive.ravel()), jnp.log(multipliers.budget)
-    return jnp.concatenate([multipliers.active.ravel() / scale, *logs])
+    """Return the variables of the search: lambda and the root of nu over a scale, and the logarithm of mu."""
+    active, reactive = multipliers.active.ravel(), multipliers.reactive.ravel()
+    return jnp.concatenate([active / scale, jnp.sqrt(reactive / scale), jnp.log(multipliers.budget)])
 
 
 def unpack(x: Float[Array, " variable"], scale: Float[Array, ""], network: DipoleNetwork) -> Multipliers:
-    """Return the multipliers whose variables these are."""
+    """Return the multipliers whose variables these are, feasible for every x.
+
+    The square lets nu go to zero, where it belongs for many slots and where its logarithm would stall.
+    """
     freq, bs, _, slots = network.channel.shape
     shape, count = (freq, bs, slots), freq * bs * slots
-    active, reactive, budget = jnp.split(x, [count, 2 * count])
-    return Multipliers(scale * active.reshape(shape), jnp.exp(reactive).reshape(shape), jnp.exp(budget))
+    active, root, log_budget = jnp.split(x, [count, 2 * count])
+    return Multipliers(scale * active.reshape(shape), scale * root.reshape(shape) ** 2, jnp.exp(log_budget))

@@ -1,9 +1,9 @@
-"""Bound of the sum rate of coupled tunable dipoles, from the power that each of them balances (spec of bounds, B23, B24).
+"""Bound of the sum rate of coupled tunable dipoles by the power that each of them balances (spec of bounds, B23, B24).
 
-Signal model: the slots of a base station have dipole moments m_n = alpha_n e_n in their local fields e = G m + F i, with
-feed currents i, and users receive y = sum_b C_b m_b + n. Whatever a lossless slot is tuned to, it radiates the power
-that it takes from its field, and stores no less than at its strongest resonance. Each of these laws is linear in the
-covariance of moments and currents: with a price for each, all that is left of the tuning is a quadratic form.
+Signal model: the slots of a base station have dipole moments m_n = alpha_n e_n in their local fields e = G m + F i with
+feed currents i, and users receive y = sum_b C_b m_b + n. Whatever a lossless slot is tuned to, it scatters the power
+that it takes from its field, and its reactive power is no less than at its strongest resonance. Both laws are linear in
+the covariance of moments and currents: with a price for each of them, nothing of the tuning is left.
 """
 
 import equinox as eqx
@@ -28,8 +28,8 @@ def local_power_residuals(
 ) -> tuple[Float[Array, "*batch slot"], Float[Array, "*batch slot"]]:
     """Return how far moments are from the two power laws of lossless slots (specification of bounds, B23).
 
-    Signal model: m = alpha e with Im(1/alpha) = gamma, and Re(1/alpha) / gamma no closer to zero than the least detuning
-    and of its sign.
+    Signal model: m = alpha e with Im(1/alpha) = gamma, and Re(1/alpha) / gamma of the sign of the least detuning and no
+    closer to zero.
 
     Args:
         moment: dipole moments m [A m^2].
@@ -111,7 +111,7 @@ class Multipliers(eqx.Module):
 
     Attributes:
         active: lambda, of the balance of taken and radiated power of a slot; of any sign.
-        reactive: nu, of the least stored power of a slot; not negative.
+        reactive: nu, of the least reactive power of a slot; not negative.
         budget: mu, of the currents of a base station; positive.
     """
 
@@ -144,7 +144,7 @@ def bound_at_multipliers(network: DipoleNetwork, multipliers: Multipliers) -> Fl
     >>> round(float(jnp.exp(bound_at_multipliers(network, best))), 4)
     37.0
     """
-    freq, bs, receivers, slots = network.channel.shape
+    _, bs, receivers, slots = network.channel.shape
     parts = price_parts(network, multipliers)
     price = sum(parts)
     lowest = jnp.linalg.eigvalsh(price)[..., 0]
@@ -160,10 +160,9 @@ def bound_at_multipliers(network: DipoleNetwork, multipliers: Multipliers) -> Fl
 
 def lagrangian(network: DipoleNetwork, multipliers: Multipliers) -> tuple[Float[Array, ""], Float[Array, ""]]:
     """Return the bound without the care for rounding, and sum ln|S_b|; not numbers where an S_b is indefinite."""
-    freq, bs, receivers, slots = network.channel.shape
     lower = jnp.linalg.cholesky(sum(price_parts(network, multipliers)))
     gains = priced_gains(network.channel, lower)
-    value = (multipliers.budget.sum() + priced_rate(gains).sum()) / freq
+    value = (multipliers.budget.sum() + priced_rate(gains).sum()) / gains.shape[0]
     return value, 2 * jnp.log(jnp.diagonal(lower, axis1=2, axis2=3).real).sum()
 
 
