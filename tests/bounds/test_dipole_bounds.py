@@ -168,6 +168,13 @@ def test_bound_of_a_lone_slot_is_exact(least):
     assert float(BOUND(either)) == pytest.approx(np.log(37), rel=1e-4)
 
 
+@pytest.mark.parametrize(("freq", "bs", "rate"), [(2, 1, np.log1p(36 / 2)), (1, 2, np.log1p(4 * 36))])
+def test_subcarriers_share_a_budget_and_stations_send_coherently(freq, bs, rate):
+    one = jnp.ones((freq, bs, 1, 1), complex)
+    bound = float(BOUND(DipoleNetwork(0 * one, 2 * one, 3 * one, jnp.zeros(freq))))
+    assert rate <= bound <= rate * (1 + 1e-4)
+
+
 def test_no_multipliers_are_crossed_by_random_designs(cells):
     """Acceptance check 9: a thousand surfaces, a hundred sets of prices."""
     network = cells.network()
