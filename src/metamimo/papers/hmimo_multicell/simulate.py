@@ -86,15 +86,24 @@ def compute(experiment: Experiment, task: Task, checkpoints: tuple[int, ...] = (
     Returns:
         One array a variable of `figures.VARIABLES`.
     """
+    scenario = _scenario(experiment, task)
+    score = measured_with_history(checkpoints) if checkpoints else measured
+    choice = experiment.schemes[task.scheme].without("array")
+    return run_chunk(choice, scene_of(experiment, task), score, task, scenario.n_cells * scenario.n_users)
+
+
+def scene_of(experiment: Experiment, task: Task) -> Scene:
+    """Return what a task draws; see `compute`."""
+    scenario = _scenario(experiment, task)
+    surface, positions = array_of(scenario, str(experiment.schemes[task.scheme].options["array"]))
+    numbers = physical(scenario, surface, positions)
+    return Scene(draw_problem, (sizes_of(scenario),), surface, numbers, experiment.seed)
+
+
+def _scenario(experiment: Experiment, task: Task) -> HolographicCells:
     scenario = scenario_at(experiment, task.index)
     assert isinstance(scenario, HolographicCells)
-    choice = experiment.schemes[task.scheme]
-    score = measured_with_history(checkpoints) if checkpoints else measured
-    kind = str(choice.options["array"])
-    surface, positions = array_of(scenario, kind)
-    numbers = physical(scenario, surface, positions)
-    scene = Scene(draw_problem, (sizes_of(scenario),), surface, numbers, experiment.seed)
-    return run_chunk(choice.without("array"), scene, score, task, scenario.n_cells * scenario.n_users)
+    return scenario
 
 
 def sizes_of(scenario: HolographicCells) -> Sizes:

@@ -62,17 +62,19 @@ def compute(experiment: Experiment, task: Task, checkpoints: tuple[int, ...] = (
     Returns:
         One array a variable of `metamimo.papers.quantities`.
     """
-    scenario = scenario_at(experiment, task.index)
-    assert isinstance(scenario, SimBroadcast)
-    choice = experiment.schemes[task.scheme]
     score = measured_with_history(checkpoints) if checkpoints else measured
-    bare = choice.scheme in BARE_ARRAY
+    users = max(_scenario(experiment, index).n_users for index in experiment.grid())
+    return run_chunk(experiment.schemes[task.scheme], scene_of(experiment, task), score, task, users)
+
+
+def scene_of(experiment: Experiment, task: Task) -> Scene:
+    """Return what a task draws; see `compute`."""
+    scenario = _scenario(experiment, task.index)
+    bare = experiment.schemes[task.scheme].scheme in BARE_ARRAY
     surface = bare_array(scenario) if bare else stack(scenario, deepest_stack(experiment, scenario.n_elements))
     sizes, numbers = (scenario.n_users, scenario.n_rx), physical(scenario, surface)
-    users = max(_scenario(experiment, index).n_users for index in experiment.grid())
     # The search for tight bounds takes as long as a design here and gains 3 %.
-    scene = Scene(draw_problem, sizes, surface, numbers, experiment.seed, effort="cheap")
-    return run_chunk(choice, scene, score, task, users)
+    return Scene(draw_problem, sizes, surface, numbers, experiment.seed, effort="cheap")
 
 
 def stack(scenario: SimBroadcast, max_layers: int) -> StackedSurface:

@@ -66,15 +66,19 @@ def compute(experiment: Experiment, task: Task, checkpoints: tuple[int, ...] = (
     Returns:
         One array a variable of `metamimo.papers.quantities`.
     """
-    scenario = _scenario(experiment, task.index)
-    choice = experiment.schemes[task.scheme]
     score = measured_with_history(checkpoints) if checkpoints else measured
-    bare = bool(choice.options.get("bare", False))
-    surface = bare_array(scenario) if bare else stack(scenario, deepest_stack(experiment, scenario.n_elements))
-    sizes, numbers = (scenario.n_users, scenario.objective), physical(scenario, surface)
     users = max(_scenario(experiment, index).n_users for index in experiment.grid())
-    scene = Scene(draw_problem, sizes, surface, numbers, experiment.seed)
-    return run_chunk(choice.without("bare"), scene, score, task, users)
+    choice = experiment.schemes[task.scheme].without("bare")
+    return run_chunk(choice, scene_of(experiment, task), score, task, users)
+
+
+def scene_of(experiment: Experiment, task: Task) -> Scene:
+    """Return what a task draws; see `compute`."""
+    scenario = _scenario(experiment, task.index)
+    bare = bool(experiment.schemes[task.scheme].options.get("bare", False))
+    surface = bare_array(scenario) if bare else stack(scenario, deepest_stack(experiment, scenario.n_elements))
+    sizes = (scenario.n_users, scenario.objective)
+    return Scene(draw_problem, sizes, surface, physical(scenario, surface), experiment.seed)
 
 
 def stack(scenario: SimMiso, max_layers: int) -> StackedSurface:
