@@ -24,6 +24,7 @@ from metamimo.surfaces.stacked import StackedSurface
 
 KEY = jax.random.key(11)
 BOUND = jax.jit(network_bound)
+CHEAP_BOUND = jax.jit(functools.partial(network_bound, patterns=False))
 SCHEME_SETS = {
     "wmmse-fixed": ON_OFF,
     "wmmse-hc": ON_OFF,
@@ -72,6 +73,26 @@ def test_design_is_feasible_scored_right_and_its_history_never_falls(name, seed)
         assert (np.diff(history) >= -1e-9 * history[1:]).all()
         assert float(solution.value) == pytest.approx(history[-1], rel=1e-9)
     assert int(solution.status) in (Status.CONVERGED, Status.ITERATION_LIMIT)
+
+
+def test_no_design_of_200_random_problems_exceeds_its_bound(name):
+    """Powers, channels and interference over several decades; elements on or off by the circle through both states."""
+    for seed in range(200):
+        p = random_problem(name, seed)
+        value = float(solve(name, p, jax.random.fold_in(KEY, seed)).value)
+        assert value <= random_bound(SCHEME_SETS[name], seed) / np.log(2) * (1 + 1e-9), seed
+
+
+def random_problem(name, seed):
+    power, scale, cross = 10 ** np.random.default_rng(seed).uniform([-1, -1, -1], [1, 1, 0])
+    return suited(name, 1000 + seed, power=power, scale=scale, cross=cross)
+
+
+@functools.cache
+def random_bound(feasible, seed):
+    """The same problem whatever the scheme."""
+    name = next(scheme for scheme, states in SCHEME_SETS.items() if states is feasible)
+    return float(CHEAP_BOUND(random_problem(name, seed)))
 
 
 def test_stations_send_to_their_own_users_only(name):
