@@ -13,11 +13,11 @@ import numpy as np
 import pytest
 from measure import CPU_TIME, interleave, report
 
+from metamimo.metrics.consumed import fixed_power
 from metamimo.papers.sim_broadcast_ee.scenario import SimBroadcast
 from metamimo.papers.sim_broadcast_ee.simulate import bare_array, draw_problem, physical
 from metamimo.precoders.covariances import energy_efficient_covariances, reduce_ports, start_covariances
 from metamimo.randomness import trial_key
-from metamimo.metrics.consumed import fixed_power
 
 pytestmark = CPU_TIME
 
