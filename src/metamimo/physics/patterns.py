@@ -12,6 +12,7 @@ import numpy as np
 from scipy.special import spherical_jn
 
 from metamimo.geometry.planar import displacements
+from metamimo.physics.dipoles import dipole_coupling
 
 
 class ElementPattern(ABC):
@@ -72,6 +73,29 @@ class FieldSample(ElementPattern):
         z = 2 * np.pi / wavelength * _distances(positions)
         ratio = np.where(z > 1e-6, spherical_jn(1, z) / np.where(z > 0, z, 1.0), 1 / 3)
         return 2 * np.pi * self.area / wavelength**2 * ratio
+
+
+@dataclass(frozen=True)
+class DipoleOnPlane(ElementPattern):
+    """Magnetic dipole along y on a conducting plane, a small slot in it.
+
+    Gain 3 (cos^2 phi + cos^2 theta sin^2 phi) = 3 (1 - r_y^2) into z > 0, and C = I - Im G with G the free-space
+    coupling of such dipoles over its damping: the image doubles both.
+
+    >>> import numpy as np
+    >>> DipoleOnPlane().coupling(np.array([[0, 0, 0], [0.25, 0, 0]]), wavelength=1.0).round(4)
+    array([[1.    , 0.6508],
+           [0.6508, 1.    ]])
+    """
+
+    def gain(self, direction: np.ndarray, wavelength: float) -> np.ndarray:
+        """Return 3 (1 - r_y^2) in the upper half space, else zero."""
+        return np.where(direction[..., 2] > 0, 3 * (1 - direction[..., 1] ** 2), 0.0)
+
+    def coupling(self, positions: np.ndarray, wavelength: float) -> np.ndarray:
+        """Return I - Im G for elements in one plane z = const."""
+        coupling = dipole_coupling(np.zeros((0, 3)), positions, wavelength, backplane=False)
+        return np.eye(len(positions)) - coupling.imag
 
 
 def psd_root(matrix: np.ndarray) -> np.ndarray:
