@@ -149,7 +149,7 @@ def feed_fields(slots: Slots, feeds: Feeds, wavenumber: float) -> Complex[np.nda
         The fields [1/m].
 
     >>> near = feed_fields(np.array([[0.01, 0.0, 0.0]]), np.zeros((1, 3)), 1e-3)
-    >>> round(near[0, 0].real * 2 * math.pi * 0.01, 6)  # the law of Ampere
+    >>> round(float(near[0, 0].real) * 2 * math.pi * 0.01, 6)  # the law of Ampere
     1.0
     """
     d = displacements(slots, feeds)
@@ -178,7 +178,7 @@ def feed_impedance(feeds: Feeds, wavenumber: float, height: float, radius: float
 
 def guide_power(slots: Slots, wavenumber: float, height: float) -> Float[np.ndarray, "slot slot"]:
     """Return B^wg = (k^2 / 8h) I - Im G^wg [1/m^3]: moments m scatter (k eta / 2) m^H B^wg m watts into the guide."""
-    return guide_damping(wavenumber, height) * np.eye(len(slots)) - guide_coupling(slots, wavenumber, height).imag
+    return guide_damping(wavenumber, height) * np.eye(len(slots)) - np.imag(guide_coupling(slots, wavenumber, height))
 
 
 def _polar(places: Float[np.ndarray, "n 3"]) -> tuple[Float[np.ndarray, "n n"], Float[np.ndarray, "n n"]]:

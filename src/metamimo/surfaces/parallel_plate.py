@@ -141,7 +141,7 @@ class ParallelPlateDMA(Surface):
         """
         require_x64(cls.__name__)
         frequencies = np.asarray(frequencies, float)
-        carrier = float(frequencies.mean()) if carrier is None else carrier
+        carrier = float(np.sum(frequencies) / max(len(frequencies), 1)) if carrier is None else carrier
         resonances = np.broadcast_to(np.asarray(resonance, float), np.shape(resonance) or (len(slots),))
         _check_numbers(frequencies, resonances, carrier, height, wire_radius, guide_modes, loss)
         _check_places(slots, feeds, SPEED_OF_LIGHT / frequencies.max(), wire_radius, guide_modes)
