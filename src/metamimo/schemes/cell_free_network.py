@@ -66,13 +66,25 @@ class CellFreeNetwork(eqx.Module):
     csi: Any
 
     @classmethod
-    def of(cls, problem: Problem, scheme: str, **rules: Any) -> "CellFreeNetwork":
+    def of(
+        cls,
+        problem: Problem,
+        scheme: str,
+        *,
+        surrogate: str = "structured",
+        coordinate: str = "phase",
+        step_state: float | None = None,
+        **rules: Any,
+    ) -> "CellFreeNetwork":
         """Return the network of a problem.
 
         Args:
             problem: the weighted sum rate of users with one antenna, one power limit for every station.
             scheme: who asks, for messages.
-            **rules: fields of `Rules`; `step_state` None for the default.
+            surrogate: see `Rules`.
+            coordinate: see `Rules`.
+            step_state: s_v; `default_step` if None.
+            **rules: further fields of `Rules`.
 
         Raises:
             ConfigError: if the problem is more general than that, an option unknown, or a known channel not finite.
@@ -88,10 +100,9 @@ class CellFreeNetwork(eqx.Module):
         given = [(limit.kind, limit.power.shape) for limit in problem.limits]
         if [shape for _, shape in given] != [(bs,)]:
             raise ConfigError(f"limits: {scheme} takes one limit of every station's power, got (kind, shape) {given}")
-        for name, kinds in (("surrogate", SurrogateKind), ("coordinate", Coordinate)):
-            if rules[name] not in get_args(kinds):
-                raise ConfigError(f"{name}: must be one of {', '.join(get_args(kinds))}, got {rules[name]!r}")
-        if problem.csi is not None and rules["surrogate"] == "best":
+        check_choice("surrogate", surrogate, SurrogateKind)
+        check_choice("coordinate", coordinate, Coordinate)
+        if problem.csi is not None and surrogate == "best":
             raise ConfigError(
                 f"surrogate: {scheme} can compare steps for a constant channel only, 'best' got channel samples"
             )
@@ -99,9 +110,9 @@ class CellFreeNetwork(eqx.Module):
         if channel is not None and not np.isfinite(channel).all():
             raise ConfigError("channel: must be finite, got entries that are infinite or not a number")
         limit = problem.limits[0]
-        step = rules.pop("step_state")
-        step = default_step(limit.power) if step is None else jnp.asarray(step, float)
-        agreed = Rules(link.noise_power, link.weights, step, stations=bs, kind=limit.kind, **rules)
+        step = default_step(limit.power) if step_state is None else jnp.asarray(step_state, float)
+        rules |= {"kind": limit.kind, "surrogate": surrogate, "coordinate": coordinate}
+        agreed = Rules(link.noise_power, link.weights, step, stations=bs, **rules)
         stations = Station(limit.power, link.ports, link.serves)
         return cls(agreed, surface, stations, link.channel[..., 0, :].transpose(1, 0, 2, 3), problem.csi)
 
@@ -172,12 +183,19 @@ def check_options(first_precoder: str, max_iterations: int) -> None:
     Raises:
         ConfigError: if one is out of its range.
     """
-    if first_precoder not in get_args(FirstPrecoder):
-        raise ConfigError(
-            f"first_precoder: must be one of {', '.join(get_args(FirstPrecoder))}, got {first_precoder!r}"
-        )
+    check_choice("first_precoder", first_precoder, FirstPrecoder)
     if max_iterations < 1:
         raise ConfigError(f"max_iterations: must be at least 1, got {max_iterations}")
+
+
+def check_choice(name: str, value: str, kinds: Any) -> None:
+    """Refuse what a `Literal` does not hold.
+
+    Raises:
+        ConfigError: if it does not hold the value.
+    """
+    if value not in get_args(kinds):
+        raise ConfigError(f"{name}: must be one of {', '.join(get_args(kinds))}, got {value!r}")
 
 
 def default_step(budgets: Float[Array, " bs"]) -> Float[Array, ""]:
