@@ -17,7 +17,7 @@ from metamimo.papers.sim_broadcast_ee.scenario import SimBroadcast
 from metamimo.papers.sim_broadcast_ee.simulate import bare_array, draw_problem, physical
 from metamimo.precoders.covariances import energy_efficient_covariances, reduce_ports, start_covariances
 from metamimo.randomness import trial_key
-from metamimo.schemes.common import fixed_power
+from metamimo.metrics.consumed import fixed_power
 
 pytestmark = CPU_TIME
 

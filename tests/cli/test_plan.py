@@ -8,7 +8,7 @@ from cli_tools import metamimo
 
 from metamimo.errors import ConfigError, FeasibilityError
 from metamimo.experiments.tasks import all_tasks, program_of
-from metamimo.planner.choice import advise, clearly_above
+from metamimo.planner.choice import advise, clearly_above, contenders
 from metamimo.planner.plan_file import STARTER, Plan, load_plan
 from metamimo.planner.report import words
 from metamimo.planner.study import stack_study
@@ -18,6 +18,7 @@ name: toy
 scenario: {n_users: 2, noise_dbm: -125.0, thickness: 2.0}
 search: {n_layers: [1, 2], n_elements: [9], n_ports: [2, 3]}
 draws: 3
+final_draws: 5
 """
 
 
@@ -49,7 +50,7 @@ def peaked(n_layers=0, n_elements=0, n_ports=0):
 def test_the_starter_is_a_plan_that_compiles_few_programs(tmp_path):
     (tmp_path / "plan.yaml").write_text(STARTER)
     starter = load_plan(tmp_path / "plan.yaml")
-    experiment = stack_study(starter).experiment
+    experiment = stack_study(starter, starter.draws).experiment
     assert len(list(experiment.grid())) == 8 * 5 * 4
     assert starter.draws == 20
     assert starter.scenario.carrier == 28e9
@@ -103,6 +104,33 @@ def test_best_cell_front_and_crossover_are_those_of_the_formula():
     assert "does not pay" in text
 
 
+def test_close_cells_go_to_the_final_and_win_by_all_their_draws():
+    """The best cell on the first draws leads by luck: its own noise is high there and low later."""
+
+    class Lucky(Stored):
+        def samples(self, variable, scheme, point):
+            noise = np.random.default_rng(list(point.values())).normal(size=100)
+            lucky = tuple(point.values()) == (1, 16, 4)
+            return (
+                50.0
+                + (5.0 if tuple(point.values()) == (3, 16, 4) else -5.0 * lucky)
+                + noise
+                + 11 * lucky * (np.arange(100) < 20)
+            )
+
+    few = plan(search={"n_layers": (1, 2, 3), "n_elements": (16,), "n_ports": (4,)})
+    bare, stored = Stored(lambda n_ports: 45.0), Lucky(None)
+    first = advise(few, stored, bare)
+    assert first.best.key == (1, 16, 4)
+    finalists = contenders(first)
+    assert finalists == {(1, 16, 4), (3, 16, 4)}
+    last = advise(few, stored, bare, finalists)
+    assert last.best.key == (3, 16, 4)
+    assert last.best.mean.n == 100
+    assert contenders(last) <= finalists
+    assert "n = 100" in words(few, last)
+
+
 def test_cells_beyond_the_budget_or_with_outage_are_left_out():
     costly = plan(limits={"budget": 80.0}, prices={"element": 1.0})
     advice = advise(costly, Stored(peaked, outage={(2, 36, 4)}), Stored(lambda n_ports: 0.0))
@@ -117,7 +145,7 @@ def test_nothing_left_says_what_to_change():
 
 
 def test_layers_and_antennas_share_one_program():
-    study = stack_study(plan())
+    study = stack_study(plan(), 20)
     tasks = all_tasks(study.experiment)
     assert len({(scenario_of(study, task).n_elements) for task in tasks}) == 2
     assert len({program_of(study.experiment, task) for task in tasks}) <= 4
@@ -145,5 +173,7 @@ def test_a_small_plan_runs_resumes_and_names_its_files(tmp_path):
     rows = list(csv.DictReader((folder / "plan.csv").open()))
     assert len(rows) == 4
     assert all(float(row["mbit_per_joule"]) > 0 for row in rows)
+    assert rows[0]["n"] == "5"
+    assert {row["n"] for row in rows} <= {"3", "5"}
     again = metamimo(tmp_path, "plan", "toy.yaml")
     assert again.stdout == first.stdout

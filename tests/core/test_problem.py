@@ -1,5 +1,6 @@
 """What solvers see and return: borders that name what is wrong, messages, one readable screen."""
 
+import dataclasses
 import subprocess
 import sys
 
@@ -120,13 +121,20 @@ def test_solution_prints_one_screen() -> None:
         value=jnp.asarray(4.2e6), history=jnp.asarray([1e6, 4.2e6]), status=jnp.asarray(1), iterations=jnp.asarray(7),
         trials=jnp.asarray(9), ledger=powers, rates=jnp.asarray([3.0, 1e-9]), start_values=jnp.asarray([4.2e6, 3e6]),
         upper_bound=jnp.asarray(8.4e6), bound_name="norm bound", bound_scope="global",
+        bound_quality="moderate",
     )  # fmt: skip
     text = str(solution)
     for part in ("4.2 Mbit/J", "raise max_iterations", "7 iterations", "9 evaluations", "1 of 2 users",
                  "accepted power per station [W]: 1", "radiated: 0.8, lost: 0.2",
-                 "consumed: 12.5 W", "values 3 to 4.2", "any design: 8.4 Mbit/J (+1e+02 %, norm bound)"):  # fmt: skip
+                 "consumed: 12.5 W", "starts: 2 of 2, values 3 to 4.2",
+                 "at most 50 % below the optimum: upper bound 8.4 Mbit/J",
+                 "(norm bound; such bounds are moderate)"):  # fmt: skip
         assert part in text, part
     assert len(text.splitlines()) <= 24
+    stage = str(dataclasses.replace(solution, bound_scope="stage", upper_bound=jnp.asarray(4.41e6)))
+    assert "at most 4.8 % below the optimum of this stage: upper bound 4.41 Mbit/J" in stage
+    loose = dataclasses.replace(solution, bound_quality="loose", upper_bound=jnp.asarray(8.5e6))
+    assert "no useful one known" in str(loose)
 
 
 def test_nats_to_bits() -> None:

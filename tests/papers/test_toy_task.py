@@ -10,6 +10,7 @@ from toy_study import LOUD, TOY, toy_experiment
 
 from metamimo.experiments.config import Axis
 from metamimo.experiments.tasks import Task, all_tasks
+from metamimo.papers import chunks
 from metamimo.papers.sim_broadcast_ee import quantised, quantised_simulate, simulate
 from metamimo.papers.sim_broadcast_ee.figures import SCHEMES
 from metamimo.papers.sim_broadcast_ee.studies import VARIABLES
@@ -98,8 +99,9 @@ def test_another_number_of_elements_leaves_the_users_where_they_are(monkeypatch)
 
 
 def test_rates_of_users_who_are_not_there_are_nan(monkeypatch):
-    """Padding is host code, so a stand-in for the compiled program is enough."""
-    monkeypatch.setattr(simulate, "design_program", lambda *_: lambda *_: {"rate": jnp.ones((2, 1))})
+    """Padding is host code, so stand-ins for the compiled programs are enough."""
+    monkeypatch.setattr(chunks, "_program", lambda *_: lambda *_: {"rate": jnp.ones((2, 1))})
+    monkeypatch.setattr(chunks, "_bounds", lambda *_: lambda *_: jnp.ones(2))
     experiment = toy_experiment(axis=Axis(name="n_users", values=(1, 3)))
     rates = simulate.compute(experiment, Task(0, (0,), 0, 1, 2))["rate"]
     np.testing.assert_array_equal(rates, [[1, np.nan, np.nan]])

@@ -1,6 +1,5 @@
 """Small broadcast problems that every scheme must cope with."""
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 
@@ -19,12 +18,3 @@ def problem(seed=0, users=2, rx=2, power=1.0, fixed=5.0, surface=None, scale=3.0
         consumption=Consumption.of(per_chain=0.1, static=fixed, per_element=0.01),
         min_rate=jnp.zeros(users),
     )
-
-
-def without_bound(scheme):
-    """Return the compiled scheme without its upper bound, which takes half of the time to compile."""
-
-    def solve(p, **options):
-        return eqx.tree_at(lambda solution: solution.upper_bound, scheme(p, **options), jnp.asarray(jnp.nan))
-
-    return eqx.filter_jit(solve)

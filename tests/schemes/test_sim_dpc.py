@@ -2,10 +2,11 @@
 
 import functools
 
+import equinox as eqx
 import jax
 import numpy as np
 import pytest
-from schemes_problems import problem, without_bound
+from schemes_problems import problem
 
 from metamimo.errors import ConfigError
 from metamimo.problem import Status
@@ -18,10 +19,10 @@ KEY = jax.random.key(12)
 PLAIN = {
     "phase_stage": "projected_gradient", "lp_start": "none", "tolerance": 1e-10, "max_iterations": 20_000
 }  # fmt: skip
-solve = without_bound(sim_dpc)
-from_starts = without_bound(functools.partial(best_of_starts, sim_dpc))
-linear = without_bound(sim_lp)
-covariances = without_bound(dpc_nosim)
+solve = eqx.filter_jit(sim_dpc)
+from_starts = eqx.filter_jit(functools.partial(best_of_starts, sim_dpc))
+linear = eqx.filter_jit(sim_lp)
+covariances = eqx.filter_jit(dpc_nosim)
 
 
 @functools.cache

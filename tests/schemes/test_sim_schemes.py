@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from schemes_problems import problem, without_bound
+from schemes_problems import problem
 
 from metamimo.errors import ConfigError, PhysicsWarning
 from metamimo.metrics.evaluate import evaluate
@@ -25,8 +25,8 @@ KEY = jax.random.key(11)
 # Every other set of options is another program to compile: tests share two unless they ask for more.
 FINE = {"tolerance": 1e-10}
 PLAIN = FINE | {"phase_stage": "projected_gradient", "max_iterations": 20_000}
-solve = without_bound(sim_lp)
-without_precoding = without_bound(functools.partial(best_of_starts, sim_nolp))
+solve = eqx.filter_jit(sim_lp)
+without_precoding = eqx.filter_jit(functools.partial(best_of_starts, sim_nolp))
 
 
 @eqx.filter_jit

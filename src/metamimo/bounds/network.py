@@ -6,12 +6,12 @@ station; then chain by chain every state and precoder is relaxed to a covariance
 
 from collections.abc import Callable
 
-import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Complex, Float
+from jaxtyping import Array, Bool, Complex, Float
 
 from metamimo.bounds.columns import circle_columns, column_bound
 from metamimo.bounds.patterns import MOST, pattern_bound
+from metamimo.bounds.weighted import over_weights
 from metamimo.linalg import cmatmul
 from metamimo.problem import Link, Problem
 from metamimo.surfaces.feasible import Fixed, UnitModulus
@@ -21,11 +21,13 @@ from metamimo.surfaces.strips import StripArray
 Chains = Complex[Array, "receiver chain element"]
 
 
-def network_bound(problem: Problem) -> Float[Array, ""] | None:
+def network_bound(problem: Problem, *, patterns: bool = True) -> Float[Array, ""] | None:
     """Return what no states and no precoders exceed under a limit for every port, None where nothing is known.
 
     Args:
         problem: one subcarrier; a surface with elements on or off, on a circle, or none to tune, which all share.
+        patterns: whether to look at all patterns of a chain whose elements are on or off, or at the circle through
+            both states only.
 
     Returns:
         Bound of the weighted sum rate [nat per channel use].
@@ -38,7 +40,7 @@ def network_bound(problem: Problem) -> Float[Array, ""] | None:
     feasible = surface.feasible
     if chains is None:
         return None
-    if isinstance(feasible, OnOff) and chains.shape[-1] <= MOST:
+    if patterns and isinstance(feasible, OnOff) and chains.shape[-1] <= MOST:
         return _weighted(pattern_bound, feasible.amplitude * chains, link)
     if isinstance(feasible, OnOff):
         offset = radius = feasible.amplitude / 2
@@ -83,16 +85,10 @@ def chains_of(link: Link, power: Float[Array, "bs port"]) -> Complex[Array, "use
 def _weighted(
     bound: Callable[[Chains], Float[Array, ""]], chains: Complex[Array, "user rx chain element"], link: Link
 ) -> Float[Array, ""]:
-    """Return sum_j (w_j - w_j+1) times the bound of the users with the j largest weights."""
     users, rx = chains.shape[:2]
-    order = jnp.argsort(-link.weights)
-    weights = link.weights[order]
-    steps = weights - jnp.append(weights[1:], 0)
 
-    def of_first(item: tuple[Array, Array]) -> Float[Array, ""]:
-        step, count = item
-        heard = jnp.where((jnp.arange(users) < count)[:, None, None, None], chains[order], 0)
-        rows = heard.reshape(users * rx, *chains.shape[2:])
-        return jax.lax.cond(step > 0, lambda: step * bound(rows), lambda: jnp.zeros(()))
+    def of_users(heard: Bool[Array, " user"]) -> Float[Array, ""]:
+        rows = jnp.where(heard[:, None, None, None], chains, 0)
+        return bound(rows.reshape(users * rx, *chains.shape[2:]))
 
-    return jax.lax.map(of_first, (steps, 1 + jnp.arange(users))).sum()
+    return over_weights(of_users, link.weights)

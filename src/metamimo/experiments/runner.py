@@ -8,9 +8,9 @@ from metamimo.errors import MetamimoError, StoreError
 from metamimo.experiments.executors import Executor, Inline
 from metamimo.experiments.integrity import inspect
 from metamimo.experiments.progress import Progress
-from metamimo.experiments.store import Store, open_store
+from metamimo.experiments.store import open_store
 from metamimo.experiments.study import Study
-from metamimo.experiments.tasks import Shard, all_tasks, describe
+from metamimo.experiments.tasks import Shard, Task, all_tasks, describe
 
 Tell = Callable[[str], None]
 _NAMED = 5
@@ -33,6 +33,7 @@ def run(
     shard: Shard | None = None,
     tell: Tell = lambda line: None,
     show_progress: bool = False,
+    only: Callable[[Task], bool] = lambda task: True,
 ) -> RunSummary:
     """Compute all that is missing in a study's store.
 
@@ -43,9 +44,10 @@ def run(
         shard: Which part of the full task list is ours.
         tell: Receives remarks for people, one line each.
         show_progress: Whether to report progress on stderr.
+        only: Which tasks are wanted; the counts are over these.
 
     Returns:
-        Counts over the whole study; `missing` also counts the tasks of other shards.
+        Counts over all wanted tasks; `missing` also counts those of other shards.
 
     Raises:
         StoreError: The store does not fit or cannot be written.
@@ -56,7 +58,7 @@ def run(
     for remark in remarks:
         tell(f"note: {remark}; results may differ in their last digits from those already stored")
     experiment = study.experiment
-    tasks = all_tasks(experiment, store.trials)
+    tasks = [task for task in all_tasks(experiment, store.trials) if only(task)]
     mine = shard.part_of(tasks)
     todo, damage = inspect(store, mine)
     owner = {task.block: task for task in mine}
@@ -83,12 +85,8 @@ def run(
             "The others are stored; run the same command again to retry"
         )
     # Every task of ours was either read and found whole above, or has just been stored.
-    missing = 0 if shard.parts == 1 else _missing(store, study)
+    missing = 0 if shard.parts == 1 else len(inspect(store, tasks)[0])
     return RunSummary(len(tasks), len(todo), missing, folder)
-
-
-def _missing(store: Store, study: Study) -> int:
-    return len(inspect(store, all_tasks(study.experiment, store.trials))[0])
 
 
 def _reason(error: BaseException) -> str:

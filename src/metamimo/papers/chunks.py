@@ -1,8 +1,10 @@
 """One chunk of trials as one compiled program: draw, design, score; shared by the papers."""
 
 import functools
+import hashlib
 import time
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import Any
 
 import jax
@@ -11,6 +13,7 @@ import numpy as np
 from jaxtyping import Array, Float, Int
 
 from metamimo.batching import map_realisations
+from metamimo.bounds.of_problem import Effort, upper_bound
 from metamimo.experiments.config import SchemeChoice
 from metamimo.experiments.tasks import Task
 from metamimo.metrics.evaluate import evaluate
@@ -28,34 +31,68 @@ Score = Callable[[Problem, Solution], dict[str, Array]]
 Program = Callable[..., dict[str, Array]]
 
 
-def design_program(choice: SchemeChoice, draw: Draw, sizes: tuple[Any, ...], score: Score) -> Program:
-    """Return the program of one scheme over a chunk of trials; JAX compiles it once a shape.
+@dataclass(frozen=True)
+class Scene:
+    """What is drawn for a chunk; equal where the numbers are, so that all schemes share what depends on it only.
+
+    Attributes:
+        draw: draws the problem of one trial.
+        sizes: last arguments of `draw`.
+        surface, numbers: its first two arguments.
+        seed: seed of the experiment.
+        effort: spent on the bounds of its problems, see `upper_bound`.
+    """
+
+    draw: Draw
+    sizes: tuple[Any, ...]
+    surface: Surface = field(compare=False)
+    numbers: Any = field(compare=False)
+    seed: int
+    effort: Effort = "tight"
+    digest: bytes = field(init=False)
+
+    def __post_init__(self) -> None:
+        leaves, shape = jax.tree.flatten((self.surface, self.numbers))
+        content = hashlib.sha256(repr(shape).encode())
+        for leaf in leaves:
+            array = np.asarray(leaf)
+            content.update(f"{array.shape}{array.dtype}".encode() + array.tobytes())
+        object.__setattr__(self, "digest", content.digest())
+
+
+def run_chunk(choice: SchemeChoice, scene: Scene, score: Score, task: Task, users: int) -> dict[str, np.ndarray]:
+    """Run a scheme on the trials of a task; the rates are padded to the largest number of users of the grid.
 
     Args:
         choice: scheme and its options; choices that differ in their labels share a program.
-        draw: draws the problem of one trial.
-        sizes: last arguments of `draw`.
+        scene: what is drawn.
         score: returns what is stored of a design, one array a quantity.
-
-    Returns:
-        (surface, numbers, seed, trials) -> one array a quantity, trials first.
+        task: the trials.
+        users: largest number of users.
     """
-    return _program(choice.scheme, tuple(sorted(choice.options.items())), draw, sizes, score)
-
-
-def run_chunk(
-    program: Program, surface: Surface, numbers: Any, seed: int, task: Task, users: int
-) -> dict[str, np.ndarray]:
-    """Run a program on the trials of a task; the rates are padded to the largest number of users of the grid."""
+    program = _program(choice.scheme, tuple(sorted(choice.options.items())), scene.draw, scene.sizes, score)
     # The last chunk is padded, so that one program serves all chunks.
     trials = np.minimum(task.first + np.arange(task.chunk), task.first + task.count - 1)
     began = time.perf_counter()
-    out = jax.device_get(program(surface, numbers, seed, jnp.asarray(trials)))
+    out = jax.device_get(program(scene.surface, scene.numbers, scene.seed, jnp.asarray(trials)))
     seconds = (time.perf_counter() - began) / task.chunk
     results = {name: np.asarray(values)[: task.count] for name, values in out.items()}
     padding = ((0, 0), (0, users - results["rate"].shape[1]))
     results["rate"] = np.pad(results["rate"], padding, constant_values=np.nan)
-    return results | {"seconds": np.full(task.count, seconds)}
+    bounds = bounds_of_chunk(scene, tuple(trials.tolist()))[: task.count]
+    return results | {"seconds": np.full(task.count, seconds), "upper_bound": bounds}
+
+
+@functools.lru_cache(maxsize=1024)
+def bounds_of_chunk(scene: Scene, trials: tuple[int, ...]) -> np.ndarray:
+    """Return `compute_bounds`, kept for the next scheme that meets the same trials."""
+    return compute_bounds(scene, trials)
+
+
+def compute_bounds(scene: Scene, trials: tuple[int, ...]) -> np.ndarray:
+    """Return what no design of these trials exceeds [Mbit/J, or bit/s/Hz], nan where nothing is known."""
+    program = _bounds(scene.draw, scene.sizes, scene.effort)
+    return np.asarray(program(scene.surface, scene.numbers, scene.seed, jnp.asarray(trials)))
 
 
 def measured(problem: Problem, solution: Solution) -> dict[str, Array]:
@@ -75,7 +112,6 @@ def measured(problem: Problem, solution: Solution) -> dict[str, Array]:
         "iterations": solution.iterations,
         "line_search_trials": solution.trials,
         "start_spread": (solution.start_values.max() - solution.start_values.min()) * 1e-6,
-        "upper_bound": solution.upper_bound * 1e-6,
     }
 
 
@@ -119,5 +155,20 @@ def _program(
             return score(problem, best_of_starts(function, problem, key=key, **dict(options)))
 
         return map_realisations(one, trials)
+
+    return jax.jit(chunk)
+
+
+@functools.cache
+def _bounds(draw: Draw, sizes: tuple[Any, ...], effort: Effort) -> Callable[..., Float[Array, " trial"]]:
+    def one(surface: Surface, numbers: Any, seed: Int[Array, ""], trial: Int[Array, ""]) -> Float[Array, ""]:
+        problem = draw(surface, numbers, trial_key(seed, trial), *sizes)
+        bound = upper_bound(problem, effort)
+        if bound is None:
+            return jnp.asarray(jnp.nan)
+        return bound.value * (1e-6 if problem.objective == "energy_efficiency" else 1.0)
+
+    def chunk(surface: Surface, numbers: Any, seed: Int[Array, ""], trials: Int[Array, " trial"]) -> Array:
+        return map_realisations(lambda trial: one(surface, numbers, seed, trial), trials)
 
     return jax.jit(chunk)

@@ -80,6 +80,14 @@ FIGURES |= {
         ("layers", "Layers in a model that conserves energy, against the usual one"),
     )
 }
+FIGURES |= {
+    f"bounds/{name}": Entry("metamimo.papers.bound_gaps.gaps", name.replace("-", "_"), title)
+    for name, title in (
+        ("hmimo", "Bounds of several cells, over the best design"),
+        ("sim-broadcast", "Bounds of a stack that serves users with several antennas, over the best design"),
+        ("sim-miso", "Bounds of a stack that serves single antennas, over the best design"),
+    )
+}
 
 
 def register(name: str, module: str, function: str, title: str = "") -> None:

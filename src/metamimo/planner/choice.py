@@ -14,6 +14,13 @@ if TYPE_CHECKING:
     from metamimo.experiments.results import Results
 
 
+Finalists = frozenset[tuple[int, int, int]]
+"""(layers, elements, ports) of the cells that met the final draws."""
+MOST_FINALISTS = 8
+_CLOSE = 3.0
+"""Paired standard errors below the best within which a cell goes to the final."""
+
+
 @dataclass(frozen=True)
 class Cell:
     """One cell of the grid.
@@ -36,6 +43,11 @@ class Cell:
     def name(self) -> str:
         """How the cell is called in tables."""
         return f"L={self.layers} N={self.elements} M={self.ports}"
+
+    @property
+    def key(self) -> tuple[int, int, int]:
+        """Layers, elements, ports."""
+        return self.layers, self.elements, self.ports
 
     @property
     def outage(self) -> float:
@@ -74,19 +86,20 @@ class Advice:
     crossover: dict[int, Estimate]
 
 
-def advise(plan: Plan, stacks: "Results", bare: "Results") -> Advice:
+def advise(plan: Plan, stacks: "Results", bare: "Results", finalists: Finalists = frozenset()) -> Advice:
     """Return the advice that the stored designs support.
 
     Args:
         plan: the plan.
         stacks: results of `stack_study`.
         bare: results of `bare_study`.
+        finalists: cells that have the final draws, too.
 
     Raises:
         FeasibilityError: if no cell is within the limits and meets the rates in every draw.
     """
     cells = [
-        _cell(plan, stacks, layers, elements, ports)
+        _cell(plan, stacks, finalists, layers, elements, ports)
         for layers in plan.search.n_layers
         for elements in plan.elements_that_fit()
         for ports in plan.search.n_ports
@@ -111,20 +124,32 @@ def advise(plan: Plan, stacks: "Results", bare: "Results") -> Advice:
     )
 
 
-def clearly_above(a: Cell, b: Cell) -> bool:
-    """Tell whether one cell is above another by more than two paired standard errors."""
-    gap = mean_estimate(a.efficiency - b.efficiency)
-    return gap.mean > 2 * gap.stderr
+def contenders(advice: Advice) -> Finalists:
+    """Return the best cell and those that may as well be it, at most `MOST_FINALISTS` of them."""
+    close = [cell for cell in advice.ranked if cell is advice.best or not clearly_above(advice.best, cell, _CLOSE)]
+    return frozenset(cell.key for cell in close[:MOST_FINALISTS])
 
 
-def _cell(plan: Plan, results: "Results", layers: int, elements: int, ports: int) -> Cell:
+def clearly_above(a: Cell, b: Cell, errors: float = 2.0) -> bool:
+    """Tell whether one cell is above another by more than so many standard errors, paired on their common draws."""
+    gap = _gap(a.efficiency, b.efficiency)
+    return gap.mean > errors * gap.stderr
+
+
+def _gap(a: np.ndarray, b: np.ndarray) -> Estimate:
+    common = min(a.size, b.size)
+    return mean_estimate(a[:common] - b[:common])
+
+
+def _cell(plan: Plan, results: "Results", finalists: Finalists, layers: int, elements: int, ports: int) -> Cell:
     point = {"n_layers": layers, "n_elements": elements, "n_ports": ports}
+    draws = plan.draws_of_finalists if (layers, elements, ports) in finalists else plan.draws
     return Cell(
         layers,
         elements,
         ports,
-        results.samples("energy_efficiency", STACK, point),
-        results.samples("sum_rate", STACK, point),
+        results.samples("energy_efficiency", STACK, point)[:draws],
+        results.samples("sum_rate", STACK, point)[:draws],
         plan.price(layers, elements, ports),
     )
 
@@ -144,5 +169,5 @@ def _crossover(plan: Plan, ranked: list[Cell], bare: "Results") -> dict[int, Est
         best = next((cell for cell in ranked if cell.ports == ports), None)
         if best is not None:
             without = bare.samples("energy_efficiency", BARE, {"n_ports": ports})
-            found[ports] = mean_estimate(best.efficiency - without)
+            found[ports] = _gap(best.efficiency, without)
     return found

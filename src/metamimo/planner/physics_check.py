@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Complex
 
+from metamimo.bounds.of_problem import upper_bound
 from metamimo.channels.plane_waves import PlaneWaves, aperture_channel, co_polar, dipole_channel
 from metamimo.conventions import SPEED_OF_LIGHT
 from metamimo.geometry.planar import grid_positions
@@ -14,7 +15,6 @@ from metamimo.interop.sim_design import SimDesign
 from metamimo.metrics.evaluate import evaluate
 from metamimo.physics.patterns import ElementPattern, FieldSample, Isotropic
 from metamimo.problem import Consumption, Design, Limit, Link, Problem
-from metamimo.schemes.common import upper_bound
 from metamimo.schemes.fixed_state import behind_surface, best_precoder
 from metamimo.surfaces.coupled import CoupledStack
 from metamimo.surfaces.dipole_stack import Budget
@@ -132,7 +132,7 @@ def check_physics(design: SimDesign, seed: int = 0) -> PhysicsCheck:
     every = jax.tree.map(lambda *leaves: jnp.concatenate(leaves), *cases)
     rates = jax.jit(lambda every: jax.lax.map(lambda one: best_precoder(one, key=key).value, every))(every)
     delivered, *random, unmatched, without = np.asarray(rates).tolist()
-    bound = jax.jit(lambda problem: upper_bound(problem, jnp.zeros(())))(coupled)
+    bound = jax.jit(upper_bound)(coupled)
     return PhysicsCheck(
         power=power,
         promised=float(promised.sum_rate),
@@ -142,7 +142,7 @@ def check_physics(design: SimDesign, seed: int = 0) -> PhysicsCheck:
         unmatched=unmatched,
         random=float(np.mean(random)),
         bare=without,
-        bound=float("nan") if bound is None else float(bound),
+        bound=float("nan") if bound is None else float(bound.value),
         residual=residual,
     )
 

@@ -46,7 +46,8 @@ prices:
   chain: 50.0
   fixed: 100.0
 
-draws: 20
+draws: 20                     # of users and channels, common to all cells
+final_draws: 100              # of the best cells, to tell them apart
 starts: 1
 seed: 0
 """
@@ -102,6 +103,7 @@ class Plan(BaseModel):
     limits: Limits = Limits()
     prices: Prices = Prices()
     draws: int = Field(default=20, ge=2)
+    final_draws: int | None = Field(default=None, ge=2)
     starts: int = Field(default=1, ge=1)
     seed: int = Field(default=0, ge=0)
 
@@ -116,6 +118,8 @@ class Plan(BaseModel):
                 f"port_power_dbm: an antenna's limit must not exceed that of all, {self.scenario.power_dbm} dBm, "
                 f"got {self.scenario.port_power_dbm} dBm"
             )
+        if self.draws_of_finalists < self.draws:
+            raise ValueError(f"final_draws: must be at least draws, {self.draws}, got {self.final_draws}")
         if not self.elements_that_fit():
             raise ValueError(f"area: no number of meta-atoms of the search fits into {self.limits.area} m^2")
         return self
@@ -125,6 +129,11 @@ class Plan(BaseModel):
         pitch = self.scenario.element_spacing * 3e8 / self.scenario.carrier
         area = self.limits.area
         return tuple(n for n in self.search.n_elements if area is None or n * pitch**2 <= area)
+
+    @property
+    def draws_of_finalists(self) -> int:
+        """Draws that the best cells meet: five times those of all cells, unless the plan says otherwise."""
+        return 5 * self.draws if self.final_draws is None else self.final_draws
 
     def price(self, layers: int, elements: int, ports: int) -> float:
         """Return what a design costs."""

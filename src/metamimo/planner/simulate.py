@@ -7,7 +7,7 @@ from jaxtyping import Array, Bool
 
 from metamimo.experiments.config import Experiment, scenario_at
 from metamimo.experiments.tasks import Task
-from metamimo.papers.chunks import design_program, measured, run_chunk
+from metamimo.papers.chunks import Scene, measured, run_chunk
 from metamimo.papers.sim_miso_ee.scenario import SimMiso
 from metamimo.papers.sim_miso_ee.simulate import Numbers, bare_array, draw_problem, physical, stack
 from metamimo.papers.stacks import deepest_stack
@@ -36,8 +36,8 @@ def compute(experiment: Experiment, task: Task) -> dict[str, np.ndarray]:
     choice = experiment.schemes[task.scheme]
     surface = _bare(scenario, most) if choice.options.get("bare") else _padded(experiment, scenario, most)
     numbers = Masked(physical(scenario, surface), jnp.arange(most) < scenario.n_ports)
-    program = design_program(choice.without("bare"), draw, (scenario.n_users, scenario.objective), measured)
-    return run_chunk(program, surface, numbers, experiment.seed, task, scenario.n_users)
+    scene = Scene(draw, (scenario.n_users, scenario.objective), surface, numbers, experiment.seed)
+    return run_chunk(choice.without("bare"), scene, measured, task, scenario.n_users)
 
 
 def draw(surface: Surface, masked: Masked, key: Array, users: int, objective: Objective) -> Problem:

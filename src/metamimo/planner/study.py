@@ -22,30 +22,32 @@ def compute(experiment: Experiment, task: Task) -> "Mapping[str, np.ndarray]":
     return importlib.import_module("metamimo.planner.simulate").compute(experiment, task)
 
 
-def stack_study(plan: Plan) -> Study:
+def stack_study(plan: Plan, draws: int) -> Study:
     """Return the study of all stacks of the search that fit the area limit."""
     axes = (
         Axis(name="n_layers", values=plan.search.n_layers, label="Layers"),
         Axis(name="n_elements", values=plan.elements_that_fit(), label="Meta-atoms per layer"),
         Axis(name="n_ports", values=plan.search.n_ports, label="Antennas"),
     )
-    return _study(plan, STACK, axes, SchemeChoice(label=STACK, scheme="hybrid-joint", options={"starts": plan.starts}))
+    choice = SchemeChoice(label=STACK, scheme="hybrid-joint", options={"starts": plan.starts})
+    return _study(plan, STACK, axes, choice, draws)
 
 
 def bare_study(plan: Plan) -> Study:
     """Return the study of the same antennas without a surface in front."""
     axes = (Axis(name="n_ports", values=plan.search.n_ports, label="Antennas"),)
-    return _study(plan, "bare", axes, SchemeChoice(label=BARE, scheme="hybrid-joint", options={"bare": True}))
+    choice = SchemeChoice(label=BARE, scheme="hybrid-joint", options={"bare": True})
+    return _study(plan, "bare", axes, choice, plan.draws)
 
 
-def _study(plan: Plan, name: str, axes: tuple[Axis, ...], choice: SchemeChoice) -> Study:
+def _study(plan: Plan, name: str, axes: tuple[Axis, ...], choice: SchemeChoice, draws: int) -> Study:
     experiment = Experiment(
         name=f"plan-{plan.name}/{name}",
         title=f"Plan {plan.name}: {choice.label}",
         scenario=plan.scenario.replace(n_ports=plan.search.n_ports[-1]),
         axes=axes,
         schemes=(choice,),
-        trials=plan.draws,
+        trials=draws,
         chunk=min(CHUNK, plan.draws),
         seed=plan.seed,
     )

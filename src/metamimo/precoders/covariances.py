@@ -49,6 +49,7 @@ class CovarianceStage(eqx.Module):
         status: a `Status`.
         iterations: steps done.
         bound: certificate: no covariances of this channel have a higher energy efficiency.
+        offset, slope: the line over the power behind it, offset + slope p, which no rate exceeds [nat, nat/W].
     """
 
     factor: Factor
@@ -56,6 +57,8 @@ class CovarianceStage(eqx.Module):
     status: Int[Array, ""]
     iterations: Int[Array, ""]
     bound: Float[Array, ""]
+    offset: Float[Array, ""]
+    slope: Float[Array, ""]
 
     @property
     def gap(self) -> Float[Array, ""]:
@@ -111,7 +114,7 @@ class _Measured(_Engine):
         return state
 
     def certified(self, state: Point) -> Bool[Array, ""]:
-        return _bound(state, self.fixed, self.limit) <= (1 + _CERTIFIED) * state.efficiency(self.fixed)
+        return _bound(*rate_line(state), self.fixed, self.limit) <= (1 + _CERTIFIED) * state.efficiency(self.fixed)
 
 
 class _WaterFilling(_Measured):
@@ -215,9 +218,10 @@ def energy_efficient_covariances(
     return _within_limit(small, stage, fixed, power) if strict else stage
 
 
-def _bound(point: Point, fixed: Float[Array, ""], limit: Float[Array, ""]) -> Float[Array, ""]:
+def _bound(
+    offset: Float[Array, ""], slope: Float[Array, ""], fixed: Float[Array, ""], limit: Float[Array, ""]
+) -> Float[Array, ""]:
     """Return the certified bound of the energy efficiency; zero where there is no channel or no power."""
-    offset, slope = rate_line(point)
     return jnp.where((slope == 0) | (limit == 0), 0, line_efficiency(offset, slope, fixed, limit))
 
 
@@ -246,8 +250,9 @@ def _climb(engine: _Engine, state: Any, tolerance: float, max_steps: int) -> Cov
     history = jnp.where(jnp.arange(max_steps + 1) > iterations, history[iterations], history)
     status = jnp.where(rising, Status.ITERATION_LIMIT, Status.CONVERGED)
     status = jnp.where(jnp.isfinite(history[-1]), status, Status.NOT_FINITE)
-    bound = _bound(engine.measured(state), engine.fixed, engine.limit)
-    return CovarianceStage(engine.factor(state), history, status, iterations, bound)
+    line = rate_line(engine.measured(state))
+    bound = _bound(*line, engine.fixed, engine.limit)
+    return CovarianceStage(engine.factor(state), history, status, iterations, bound, *line)
 
 
 def _within(x: Factor, limit: Float[Array, ""]) -> Factor:
@@ -280,6 +285,7 @@ def _within_limit(h: Channel, free: CovarianceStage, fixed: Array, power: Array)
     last = mac_rate(h, full.factor) / (fixed + power)
     history = jnp.full_like(free.history, last).at[0].set(free.history[0])
     status = jnp.where(jnp.isfinite(last), Status.CONVERGED, Status.NOT_FINITE)
-    bound = _bound(Point.at(h, covariance_of(full.factor)), fixed, power)
-    bounded = CovarianceStage(full.factor, history, status, free.iterations + full.sweeps, bound)
+    line = rate_line(Point.at(h, covariance_of(full.factor)))
+    bound = _bound(*line, fixed, power)
+    bounded = CovarianceStage(full.factor, history, status, free.iterations + full.sweeps, bound, *line)
     return jax.tree.map(lambda a, b: jnp.where(used <= power * (1 + 1e-12), a, b), free, bounded)

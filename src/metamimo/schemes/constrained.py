@@ -4,14 +4,16 @@ import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Complex, Float, Inexact, Int
 
+from metamimo.bounds.of_problem import channel_and_gains
 from metamimo.bounds.rate_targets import targets_are_impossible
 from metamimo.conventions import NAT_TO_BIT
 from metamimo.errors import ConfigError
 from metamimo.linalg import squared_norm
+from metamimo.metrics.consumed import bits_per_joule
 from metamimo.metrics.effective import effective_channel
 from metamimo.precoders.zero_forcing import regularised_zero_forcing
 from metamimo.problem import Problem, Solution, Status
-from metamimo.schemes.common import bits_per_joule, channel_and_gains, fixed_power, fixed_powers, solved
+from metamimo.schemes.common import solved
 
 State = Inexact[Array, "..."]
 Channel = Complex[Array, "user rx port"]
@@ -94,7 +96,7 @@ def concluded(
     iterations: Int[Array, ""],
     trials: Int[Array, ""],
 ) -> Solution:
-    """Score, bound and pack a design; tell rates that no design reaches from those that this one missed.
+    """Score and pack a design; tell rates that no design reaches from those that this one missed.
 
     Args:
         problem: the problem.
@@ -106,8 +108,7 @@ def concluded(
         iterations, trials: of the run.
     """
     bits = bits_per_joule(problem, history) if problem.objective == "energy_efficiency" else history * NAT_TO_BIT
-    fixed = fixed_power(problem) if problem.consumption.idle_chains else fixed_powers(problem)
-    solution = solved(problem, state, precoder, bits, status, iterations, trials, fixed=fixed)
+    solution = solved(problem, state, precoder, bits, status, iterations, trials)
     missed = (solution.rates < (problem.min_rate - SLACK) * NAT_TO_BIT).any()
     known = channel_and_gains(problem)
     impossible = jnp.asarray(False)

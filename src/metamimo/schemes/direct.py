@@ -9,11 +9,11 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
 from metamimo.linalg import squared_norm
+from metamimo.metrics.consumed import fixed_power
 from metamimo.metrics.rates import linear_user_rates
 from metamimo.optimise.lbfgs import minimise, pure
 from metamimo.precoders.coordinates import Coordinates
 from metamimo.problem import Problem, Status
-from metamimo.schemes.common import fixed_power
 from metamimo.schemes.constrained import Channel, Limits, Precoder, State, active_channel, within_limits
 from metamimo.tuners.tuned import lbfgs_status
 

@@ -3,10 +3,11 @@
 import jax.numpy as jnp
 from jaxtyping import Array, Key
 
+from metamimo.metrics.consumed import bits_per_joule, fixed_power
 from metamimo.precoders.covariances import EngineName, energy_efficient_covariances, start_covariances
 from metamimo.precoders.mac_to_bc import broadcast_precoder
 from metamimo.problem import Design, Problem, Solution
-from metamimo.schemes.common import bits_per_joule, fixed_power, solved, starting_state
+from metamimo.schemes.common import solved, starting_state
 from metamimo.schemes.joint import unit_noise_channel
 
 

@@ -6,12 +6,13 @@ import jax.numpy as jnp
 from jaxtyping import Array, Key
 
 from metamimo.errors import ConfigError
+from metamimo.metrics.consumed import fixed_power
 from metamimo.precoders.chain_indicator import Indicator
 from metamimo.precoders.chain_selection import selection_stage
 from metamimo.precoders.sca import sca_stage
 from metamimo.problem import Design, Problem, Solution, Status
 from metamimo.schemes.alternation import Phases, alternate
-from metamimo.schemes.common import fixed_power, single_surface, starting_state
+from metamimo.schemes.common import single_surface, starting_state
 from metamimo.schemes.constrained import (
     Channel,
     Precoder,

@@ -9,10 +9,11 @@ from jaxtyping import Array, Bool, Float, Inexact, Int, Key
 
 from metamimo.errors import ConfigError
 from metamimo.linalg import squared_norm
+from metamimo.metrics.consumed import fixed_power
 from metamimo.precoders.coordinates import Coordinates, FreeEntries, OptimalForm
 from metamimo.precoders.dirty_paper import DirtyPaperCoding
 from metamimo.problem import Design, Problem, Solution
-from metamimo.schemes.common import fixed_power, single_surface, starting_state
+from metamimo.schemes.common import single_surface, starting_state
 from metamimo.schemes.constrained import active_channel, chains_matter, concluded, regularised_start
 from metamimo.schemes.direct import Reached, run
 from metamimo.schemes.joint import Joint, reduced, unit_noise_channel

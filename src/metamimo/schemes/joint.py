@@ -9,12 +9,13 @@ from jaxtyping import Array, Bool, Complex, Float, Inexact, Int
 
 from metamimo.errors import ConfigError
 from metamimo.linalg import squared_norm
+from metamimo.metrics.consumed import bits_per_joule
 from metamimo.metrics.effective import broadcast_forward
 from metamimo.optimise.lbfgs import minimise
 from metamimo.optimise.projected_gradient import LineSearch, Point, StepRule, ascend
 from metamimo.precoders.transmission import Transmission
 from metamimo.problem import Link, Problem, Solution, Status
-from metamimo.schemes.common import PhaseStage, bits_per_joule, check_phase_stage, solved
+from metamimo.schemes.common import PhaseStage, check_phase_stage, solved
 from metamimo.tuners.fixed_precoder import rate_over_state
 from metamimo.tuners.tuned import lbfgs_status
 

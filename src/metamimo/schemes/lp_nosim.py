@@ -3,11 +3,12 @@
 import jax.numpy as jnp
 from jaxtyping import Array, Key
 
+from metamimo.metrics.consumed import bits_per_joule, fixed_power
 from metamimo.metrics.effective import broadcast_forward
 from metamimo.precoders.energy_efficient import energy_efficient_precoder
 from metamimo.precoders.matched import maximum_ratio
 from metamimo.problem import Design, Problem, Solution
-from metamimo.schemes.common import bits_per_joule, fixed_power, solved, starting_state
+from metamimo.schemes.common import solved, starting_state
 
 
 def lp_nosim(

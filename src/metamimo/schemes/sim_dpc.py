@@ -8,10 +8,11 @@ import jax.numpy as jnp
 from jaxtyping import Array, Inexact, Key
 
 from metamimo.errors import ConfigError
+from metamimo.metrics.consumed import bits_per_joule, fixed_power
 from metamimo.precoders.dirty_paper import DirtyPaperCoding
 from metamimo.precoders.linear import LinearPrecoding
 from metamimo.problem import Design, Problem, Solution
-from metamimo.schemes.common import bits_per_joule, fixed_power, single_surface, starting_state
+from metamimo.schemes.common import single_surface, starting_state
 from metamimo.schemes.joint import Found, Joint, maximise, packed, unit_noise_channel
 
 LpStart = Literal["none", "also", "only"]

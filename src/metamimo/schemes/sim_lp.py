@@ -4,9 +4,10 @@ from typing import Any
 
 from jaxtyping import Array, Key
 
+from metamimo.metrics.consumed import fixed_power
 from metamimo.precoders.linear import LinearPrecoding
 from metamimo.problem import Design, Problem, Solution
-from metamimo.schemes.common import fixed_power, single_surface, starting_state
+from metamimo.schemes.common import single_surface, starting_state
 from metamimo.schemes.joint import Joint, maximise, packed, unit_noise_channel
 
 

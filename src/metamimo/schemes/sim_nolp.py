@@ -6,18 +6,12 @@ from typing import Any
 from jaxtyping import Array, Complex, Key
 
 from metamimo.linalg import squared_norm
+from metamimo.metrics.consumed import bits_per_joule, fixed_power
 from metamimo.optimise.projected_gradient import LineSearch
 from metamimo.precoders.antenna_map import all_antennas, random_antennas
 from metamimo.problem import Design, Problem, Solution
 from metamimo.randomness import purpose_key
-from metamimo.schemes.common import (
-    PhaseStage,
-    bits_per_joule,
-    fixed_power,
-    single_surface,
-    solved,
-    starting_state,
-)
+from metamimo.schemes.common import PhaseStage, single_surface, solved, starting_state
 from metamimo.schemes.joint import step_rule
 from metamimo.tuners.lbfgs import tune_lbfgs
 from metamimo.tuners.projected_gradient import tune_projected_gradient
@@ -75,7 +69,7 @@ def sim_nolp(
     driven = squared_norm(precoder, (0, 2)) > 0
     fixed = fixed_power(problem, driven[None])
     history = bits_per_joule(problem, tuned.history / (fixed + squared_norm(precoder)))
-    return solved(problem, tuned.state, precoder, history, tuned.status, tuned.iterations, tuned.trials, fixed=fixed)
+    return solved(problem, tuned.state, precoder, history, tuned.status, tuned.iterations, tuned.trials)
 
 
 def sim_nolp_redrf(problem: Problem, *, key: Key[Array, ""], start: Design | None = None, **options: Any) -> Solution:

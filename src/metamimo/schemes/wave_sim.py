@@ -6,11 +6,12 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Key
 
 from metamimo.linalg import squared_norm
+from metamimo.metrics.consumed import fixed_power
 from metamimo.precoders.coordinates import OneStreamAPort, central_ports
 from metamimo.precoders.wave_power import wave_stage
 from metamimo.problem import Design, Problem, Solution
 from metamimo.schemes.alternation import alternate
-from metamimo.schemes.common import fixed_power, single_surface, starting_state
+from metamimo.schemes.common import single_surface, starting_state
 from metamimo.schemes.constrained import (
     Channel,
     Limits,

@@ -1,19 +1,15 @@
 """One task of an experiment: draw scenes, place an array on them, design and score."""
 
 import functools
-from collections.abc import Callable
 from typing import Literal, get_args
 
 import equinox as eqx
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Complex, Float, Key
 
-from metamimo.batching import map_realisations
-from metamimo.bounds.network import network_bound
 from metamimo.channels.clustered import clustered_paths, log_distance_gain, path_channel
-from metamimo.conventions import NAT_TO_BIT, dbm_to_watt
+from metamimo.conventions import dbm_to_watt
 from metamimo.errors import ConfigError
 from metamimo.experiments.config import Experiment, scenario_at
 from metamimo.experiments.tasks import Task
@@ -21,12 +17,12 @@ from metamimo.geometry.cells import cell_sites, users_around
 from metamimo.geometry.planar import strip_positions
 from metamimo.metrics.evaluate import evaluate
 from metamimo.metrics.power import emitted_power
-from metamimo.papers.chunks import Score, design_program, history_at, largest_fall, run_chunk
+from metamimo.papers.chunks import Scene, Score, history_at, largest_fall, run_chunk
 from metamimo.papers.hmimo_multicell.scenario import HolographicCells
 from metamimo.physics.guides import strip_wave
 from metamimo.physics.patterns import Isotropic
 from metamimo.problem import Consumption, Limit, Link, Problem, Solution
-from metamimo.randomness import purpose_key, trial_key
+from metamimo.randomness import purpose_key
 from metamimo.surfaces.base import Surface
 from metamimo.surfaces.digital import FullyDigital
 from metamimo.surfaces.feasible import UnitModulus
@@ -90,38 +86,24 @@ def compute(experiment: Experiment, task: Task, checkpoints: tuple[int, ...] = (
     Returns:
         One array a variable of `figures.VARIABLES`.
     """
+    scenario = _scenario(experiment, task)
+    score = measured_with_history(checkpoints) if checkpoints else measured
+    choice = experiment.schemes[task.scheme].without("array")
+    return run_chunk(choice, scene_of(experiment, task), score, task, scenario.n_cells * scenario.n_users)
+
+
+def scene_of(experiment: Experiment, task: Task) -> Scene:
+    """Return what a task draws; see `compute`."""
+    scenario = _scenario(experiment, task)
+    surface, positions = array_of(scenario, str(experiment.schemes[task.scheme].options["array"]))
+    numbers = physical(scenario, surface, positions)
+    return Scene(draw_problem, (sizes_of(scenario),), surface, numbers, experiment.seed)
+
+
+def _scenario(experiment: Experiment, task: Task) -> HolographicCells:
     scenario = scenario_at(experiment, task.index)
     assert isinstance(scenario, HolographicCells)
-    choice = experiment.schemes[task.scheme]
-    score = measured_with_history(checkpoints) if checkpoints else measured
-    kind = str(choice.options["array"])
-    surface, positions = array_of(scenario, kind)
-    program = design_program(choice.without("array"), draw_problem, (sizes_of(scenario),), score)
-    users = scenario.n_cells * scenario.n_users
-    results = run_chunk(program, surface, physical(scenario, surface, positions), experiment.seed, task, users)
-    trials = tuple(range(task.first, task.first + task.count))
-    return results | {"upper_bound": bounds(scenario.model_dump_json(), kind, experiment.seed, trials)}
-
-
-@functools.lru_cache(maxsize=64)
-def bounds(scenario_json: str, kind: str, seed: int, trials: tuple[int, ...]) -> np.ndarray:
-    """Return what no design of these trials exceeds [bit/s/Hz], nan where nothing is known; shared by all schemes."""
-    scenario = HolographicCells.model_validate_json(scenario_json)
-    surface, positions = array_of(scenario, kind)
-    numbers = physical(scenario, surface, positions)
-    return np.asarray(_bounds(sizes_of(scenario))(surface, numbers, seed, jnp.asarray(trials)))
-
-
-@functools.cache
-def _bounds(sizes: Sizes) -> Callable[..., Float[Array, " trial"]]:
-    def one(surface: Surface, numbers: Numbers, seed: Array, trial: Array) -> Float[Array, ""]:
-        bound = network_bound(draw_problem(surface, numbers, trial_key(seed, trial), sizes))
-        return jnp.asarray(jnp.nan) if bound is None else bound * NAT_TO_BIT
-
-    def chunk(surface: Surface, numbers: Numbers, seed: Array, trials: Array) -> Float[Array, " trial"]:
-        return map_realisations(lambda trial: one(surface, numbers, seed, trial), trials)
-
-    return jax.jit(chunk)
+    return scenario
 
 
 def sizes_of(scenario: HolographicCells) -> Sizes:

@@ -14,7 +14,8 @@ from metamimo.batching import map_realisations
 from metamimo.errors import ConfigError
 from metamimo.experiments.config import Experiment, Scalar, scenario_at
 from metamimo.experiments.tasks import Task
-from metamimo.papers.chunks import measured
+from metamimo.metrics.consumed import fixed_power
+from metamimo.papers.chunks import Scene, bounds_of_chunk, measured
 from metamimo.papers.sim_broadcast_ee.quantised import CONTINUOUS, QuantisedBroadcast
 from metamimo.papers.sim_broadcast_ee.simulate import Numbers, draw_problem, physical, stack
 from metamimo.papers.stacks import deepest_stack
@@ -23,7 +24,7 @@ from metamimo.precoders.linear import LinearPrecoding
 from metamimo.precoders.transmission import Transmission
 from metamimo.problem import Problem, Solution
 from metamimo.randomness import trial_key
-from metamimo.schemes.common import fixed_power, starting_state
+from metamimo.schemes.common import starting_state
 from metamimo.schemes.joint import Found, Joint, maximise, packed, unit_noise_channel
 from metamimo.schemes.quantised import quantise
 from metamimo.surfaces.stacked import StackedSurface
@@ -49,10 +50,14 @@ def compute(experiment: Experiment, task: Task) -> dict[str, np.ndarray]:
     designs = _continuous(choice.scheme, stop, base, room, experiment.seed, tuple(trials.tolist()))
     surface = stack(scenario, room)
     program = _discrete(choice.scheme, str(choice.options["reading"]), scenario.bits, scenario.n_users, scenario.n_rx)
-    out = jax.device_get(program(surface, physical(scenario, surface), experiment.seed, jnp.asarray(trials), designs))
+    numbers = physical(scenario, surface)
+    out = jax.device_get(program(surface, numbers, experiment.seed, jnp.asarray(trials), designs))
     seconds = (time.perf_counter() - began) / task.chunk
     results = {name: np.asarray(values)[: task.count] for name, values in out.items()}
-    return results | {"seconds": np.full(task.count, seconds)}
+    sizes = (scenario.n_users, scenario.n_rx)
+    scene = Scene(draw_problem, sizes, surface, numbers, experiment.seed, effort="cheap")
+    bounds = bounds_of_chunk(scene, tuple(trials.tolist()))[: task.count]
+    return results | {"seconds": np.full(task.count, seconds), "upper_bound": bounds}
 
 
 def _digital(scheme: str, problem: Problem) -> Transmission:

@@ -11,7 +11,7 @@ from metamimo.experiments.config import Experiment, scenario_at
 from metamimo.experiments.tasks import Task
 from metamimo.geometry.planar import line_positions
 from metamimo.geometry.users import disc_distances
-from metamimo.papers.chunks import design_program, measured, measured_with_history, run_chunk
+from metamimo.papers.chunks import Scene, measured, measured_with_history, run_chunk
 from metamimo.papers.sim_miso_ee.scenario import SimMiso
 from metamimo.papers.stacks import deepest_stack, isotropic_stack
 from metamimo.physics.patterns import Isotropic, psd_root
@@ -66,14 +66,19 @@ def compute(experiment: Experiment, task: Task, checkpoints: tuple[int, ...] = (
     Returns:
         One array a variable of `metamimo.papers.quantities`.
     """
-    scenario = _scenario(experiment, task.index)
-    choice = experiment.schemes[task.scheme]
     score = measured_with_history(checkpoints) if checkpoints else measured
-    bare = bool(choice.options.get("bare", False))
-    surface = bare_array(scenario) if bare else stack(scenario, deepest_stack(experiment, scenario.n_elements))
-    program = design_program(choice.without("bare"), draw_problem, (scenario.n_users, scenario.objective), score)
     users = max(_scenario(experiment, index).n_users for index in experiment.grid())
-    return run_chunk(program, surface, physical(scenario, surface), experiment.seed, task, users)
+    choice = experiment.schemes[task.scheme].without("bare")
+    return run_chunk(choice, scene_of(experiment, task), score, task, users)
+
+
+def scene_of(experiment: Experiment, task: Task) -> Scene:
+    """Return what a task draws; see `compute`."""
+    scenario = _scenario(experiment, task.index)
+    bare = bool(experiment.schemes[task.scheme].options.get("bare", False))
+    surface = bare_array(scenario) if bare else stack(scenario, deepest_stack(experiment, scenario.n_elements))
+    sizes = (scenario.n_users, scenario.objective)
+    return Scene(draw_problem, sizes, surface, physical(scenario, surface), experiment.seed)
 
 
 def stack(scenario: SimMiso, max_layers: int) -> StackedSurface:
