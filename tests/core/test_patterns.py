@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from metamimo.geometry.planar import grid_positions
-from metamimo.physics.patterns import FieldSample, Isotropic, psd_inverse_root, psd_root
+from metamimo.physics.patterns import DipoleOnPlane, FieldSample, Isotropic, psd_inverse_root, psd_root
 
-PATTERNS = {"isotropic": Isotropic(), "field_sample": FieldSample(0.25)}
+PATTERNS = {"isotropic": Isotropic(), "field_sample": FieldSample(0.25), "dipole_on_plane": DipoleOnPlane()}
 POSITIONS = np.vstack([grid_positions(6, 0.45), [[1.3, -0.7, 0.0]]])
 
 
@@ -43,7 +43,9 @@ def test_isotropic_coupling_is_the_sinc_of_the_distances() -> None:
         np.testing.assert_allclose(found, np.sinc(2 * distance / wavelength), rtol=0, atol=1e-12)
 
 
-@pytest.mark.parametrize(("name", "diagonal"), [("isotropic", 1.0), ("field_sample", np.pi / 6)])
+@pytest.mark.parametrize(
+    ("name", "diagonal"), [("isotropic", 1.0), ("field_sample", np.pi / 6), ("dipole_on_plane", 1.0)]
+)
 def test_coupling_is_hermitian_and_positive_with_the_stated_diagonal(name: str, diagonal: float) -> None:
     c = PATTERNS[name].coupling(grid_positions(100, 0.5), 1.0)
     np.testing.assert_array_equal(c, c.conj().T)

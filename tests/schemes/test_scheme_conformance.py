@@ -40,6 +40,7 @@ FASTER_TO_COMPILE = {
 FOR_NETWORKS = (
     "network-flips",
     "network-joint",
+    "ssca",
     "wmmse-cpp",
     "wmmse-fixed",
     "wmmse-hc",

@@ -33,7 +33,7 @@ def network_bound(problem: Problem, *, patterns: bool = True) -> Float[Array, ""
         Bound of the weighted sum rate [nat per channel use].
     """
     link, surface = problem.link, problem.link.surfaces[0]
-    limits = [limit.power for limit in problem.limits if limit.power.ndim == 2 and limit.kind == "accepted"]
+    limits = [limit.power for limit in problem.limits if limit.power.ndim == 2 and limit.counts_waves]
     if len(link.surfaces) != 1 or link.channel.shape[0] != 1 or not limits:
         return None
     chains = chains_of(link, jnp.stack(limits).min(0))

@@ -7,6 +7,7 @@ CHANNELS = Registry(
     {
         "clustered": "metamimo.channels.clustered:clustered_paths",
         "correlated_rayleigh": "metamimo.channels.rayleigh:correlated_rayleigh",
+        "dipole_field": "metamimo.channels.dipole_field:dipole_field",
         "near_field": "metamimo.channels.near_field:near_field",
         "plane_waves": "metamimo.channels.plane_waves:scattered_waves",
     },

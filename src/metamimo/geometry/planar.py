@@ -87,6 +87,34 @@ def line_positions(count: int, spacing: float) -> np.ndarray:
     return positions
 
 
+def feed_line(count: int, n_elements: int, spacing: float) -> np.ndarray:
+    """Return the positions of feeds on a line along y between the columns of a grid of elements.
+
+    Feeds lie at x = 0, or half a cell off where a column of the grid is there, and at y = (j - (R - 1) / 2) L / R with
+    L the elements along y times their spacing.
+
+    Args:
+        count: number R of feeds, at least 1.
+        n_elements: elements of the grid of `grid_positions`.
+        spacing: distance between neighbouring elements [m].
+
+    Returns:
+        Positions, shape (count, 3) [m].
+
+    Raises:
+        ConfigError: if a count is below 1.
+
+    >>> feed_line(2, 9, 1.0)[:, :2].tolist()
+    [[0.5, -0.75], [0.5, 0.75]]
+    """
+    if count < 1:
+        raise ConfigError(f"count: a line needs at least 1 feed, got {count}")
+    along_x, along_y = grid_shape(n_elements)
+    line = line_positions(count, along_y * spacing / count)[:, [1, 0, 2]]
+    line[:, 0] = spacing / 2 * (along_x % 2)
+    return line
+
+
 def _rectangle(along_x: int, along_y: int, x_spacing: float, y_spacing: float, height: float = 0.0) -> np.ndarray:
     """Return positions row by row, x fastest."""
     x = (np.arange(along_x) - (along_x - 1) / 2) * x_spacing

@@ -2,6 +2,7 @@
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float, Key
 
 
@@ -49,3 +50,29 @@ def disc_distances(
     places = jax.random.uniform(key, (users, 2))
     r, turn = radius * jnp.sqrt(places[:, 0]), 2 * jnp.pi * places[:, 1]
     return jnp.sqrt((centre + r * jnp.cos(turn)) ** 2 + (r * jnp.sin(turn)) ** 2 + jnp.asarray(height) ** 2)
+
+
+def users_in_discs(
+    key: Key[Array, ""], users: int, centres: Float[Array | np.ndarray, "disc 3"], radius: float | Array
+) -> Float[Array, "user 3"]:
+    """Draw users that are uniform in area in discs parallel to the xy plane, filled in turns.
+
+    More users leave the first ones in place.
+
+    Args:
+        key: key of the purpose "users".
+        users: number of users.
+        centres: centres of the discs [m].
+        radius: their radius [m].
+
+    Returns:
+        Positions [m].
+
+    >>> places = users_in_discs(jax.random.key(0), 4, jnp.array([[-2.0, 3.0, 8.0], [2.0, 3.0, 8.0]]), 1.0)
+    >>> (places[:, 0] > 0).tolist(), places[:, 2].tolist()
+    ([False, True, False, True], [8.0, 8.0, 8.0, 8.0])
+    """
+    places = jax.random.uniform(key, (users, 2))
+    r, turn = radius * jnp.sqrt(places[:, 0]), 2 * jnp.pi * places[:, 1]
+    offset = jnp.stack([r * jnp.cos(turn), r * jnp.sin(turn), jnp.zeros(users)], -1)
+    return jnp.asarray(centres)[jnp.arange(users) % len(centres)] + offset

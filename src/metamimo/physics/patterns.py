@@ -70,8 +70,33 @@ class FieldSample(ElementPattern):
     def coupling(self, positions: np.ndarray, wavelength: float) -> np.ndarray:
         """Return the closed form of the class's text."""
         z = 2 * np.pi / wavelength * _distances(positions)
-        ratio = np.where(z > 1e-6, spherical_jn(1, z) / np.where(z > 0, z, 1.0), 1 / 3)
-        return 2 * np.pi * self.area / wavelength**2 * ratio
+        return 2 * np.pi * self.area / wavelength**2 * _first_over(z)
+
+
+@dataclass(frozen=True)
+class DipoleOnPlane(ElementPattern):
+    """Magnetic dipole along y on a conducting plane, a small slot in it.
+
+    Gain 3 (cos^2 phi + cos^2 theta sin^2 phi) = 3 (1 - r_y^2) into z > 0; in closed form, with z = k d_nm and s the
+    sine of the angle between d_nm and x, C_nm = (3 / 2) (j_0(z) - j_1(z) / z + s^2 j_2(z)).
+
+    >>> import numpy as np
+    >>> DipoleOnPlane().coupling(np.array([[0, 0, 0], [0.25, 0, 0]]), wavelength=1.0).round(4)
+    array([[1.    , 0.5679],
+           [0.5679, 1.    ]])
+    """
+
+    def gain(self, direction: np.ndarray, wavelength: float) -> np.ndarray:
+        """Return 3 (1 - r_y^2) in the upper half space, else zero."""
+        return np.where(direction[..., 2] > 0, 3 * (1 - direction[..., 1] ** 2), 0.0)
+
+    def coupling(self, positions: np.ndarray, wavelength: float) -> np.ndarray:
+        """Return the closed form of the class's text, for elements in one plane z = const."""
+        d = displacements(positions, positions)
+        distance = _distances(positions)
+        sine = d[..., 1] / np.where(distance > 0, distance, 1.0)
+        z = 2 * np.pi / wavelength * distance
+        return 1.5 * (spherical_jn(0, z) - _first_over(z) + sine**2 * spherical_jn(2, z))
 
 
 def psd_root(matrix: np.ndarray) -> np.ndarray:
@@ -89,6 +114,11 @@ def psd_inverse_root(matrix: np.ndarray, floor: float = 1e-2) -> np.ndarray:
     kept = value > floor * value[-1]
     inverse = np.where(kept, 1 / np.sqrt(np.where(kept, value, 1.0)), 0.0)
     return (vector * inverse) @ vector.conj().T
+
+
+def _first_over(z: np.ndarray) -> np.ndarray:
+    """Return j_1(z) / z, 1/3 at zero."""
+    return np.where(z > 1e-6, spherical_jn(1, z) / np.where(z > 0, z, 1.0), 1 / 3)
 
 
 def _distances(positions: np.ndarray) -> np.ndarray:

@@ -15,7 +15,8 @@ class Limit(eqx.Module):
 
     Attributes:
         power: limit [W], one a station or one a port.
-        kind: which power the surface's `power_matrix` counts.
+        kind: which power the surface's `power_matrix` counts: `port` for |a|^2 of the ports (A^2 where they carry
+            currents), `accepted` or `radiated`.
     """
 
     power: Float[Array, " bs"] | Float[Array, "bs port"]
@@ -23,6 +24,11 @@ class Limit(eqx.Module):
 
     def __check_init__(self) -> None:
         refuse_negative("power", self.power)
+
+    @property
+    def counts_waves(self) -> bool:
+        """Tell whether |a|^2 is limited, on a surface whose ports are waves."""
+        return self.kind in ("port", "accepted")
 
 
 class Consumption(eqx.Module):

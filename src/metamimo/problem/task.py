@@ -45,6 +45,11 @@ class Problem(eqx.Module):
     csi: Any = None
     objective: Objective = eqx.field(static=True, default="energy_efficiency")
 
+    def __check_init__(self) -> None:
+        for limit in self.limits:
+            if limit.power.ndim == 2 and limit.kind == "accepted":
+                self._expect_waves("limits: a single port has an accepted power of its own where ports are waves")
+
     def broadcast_limit(self, scheme: str) -> Float[Array, ""]:
         """Return the sum power limit [W] of a single-station, single-carrier problem without rate constraints.
 
@@ -62,7 +67,7 @@ class Problem(eqx.Module):
         self.expect(scheme, "evm", self.link.evm, 0)
         self._one_station(scheme)
         limit = self.limits[0] if len(self.limits) == 1 else None
-        if limit is None or limit.power.shape != (1,) or limit.kind != "accepted":
+        if limit is None or limit.power.shape != (1,) or not limit.counts_waves:
             given = [(l.kind, l.power.shape) for l in self.limits]
             raise ConfigError(f"limits: {scheme} takes one sum limit on accepted power, got (kind, shape) {given}")
         return limit.power[0]
@@ -84,7 +89,7 @@ class Problem(eqx.Module):
             raise ConfigError(f"limits: {scheme} needs at least one limit on accepted power, got none")
         total, ports = jnp.asarray(jnp.inf), jnp.full(self.link.ports.shape[1], jnp.inf)
         for limit in self.limits:
-            if limit.kind != "accepted":
+            if not limit.counts_waves:
                 raise ConfigError(f"limits: {scheme} takes limits on accepted power, got {limit.kind!r}")
             if limit.power.ndim == 1:
                 total = jnp.minimum(total, limit.power[0])
@@ -109,7 +114,7 @@ class Problem(eqx.Module):
         if freq != 1:
             raise ConfigError(f"{scheme}: serves one subcarrier, got {freq}")
         given = [(l.kind, l.power.shape) for l in self.limits]
-        if not given or any(kind != "accepted" or len(shape) != 2 for kind, shape in given):
+        if not given or any(not l.counts_waves or l.power.ndim != 2 for l in self.limits):
             raise ConfigError(
                 f"limits: {scheme} takes limits of every port's accepted power, got (kind, shape) {given}"
             )
@@ -119,6 +124,12 @@ class Problem(eqx.Module):
         freq, bs = self.link.channel.shape[:2]
         if (freq, bs) != (1, 1):
             raise ConfigError(f"{scheme}: serves one station on one subcarrier, got {bs} stations, {freq} subcarriers")
+        self._expect_waves(f"{scheme}: takes the power |a|^2 of port waves for the accepted power")
+
+    def _expect_waves(self, rule: str) -> None:
+        for surface in self.link.surfaces:
+            if not surface.ports_are_waves:
+                raise ConfigError(f"{rule}; those of {type(surface).__name__} carry currents")
 
     @staticmethod
     def expect(scheme: str, name: str, values: Array, rule: int) -> None:

@@ -31,7 +31,7 @@ def check_sum_rate(problem: Problem, scheme: str) -> None:
     if not problem.limits:
         raise ConfigError(f"limits: {scheme} needs at least one, got none")
     for limit in problem.limits:
-        if limit.power.ndim == 2 and limit.kind != "accepted":
+        if limit.power.ndim == 2 and not limit.counts_waves:
             raise ConfigError(f"limits: those of single ports are on accepted power, got {limit.kind!r}")
 
 

@@ -19,6 +19,7 @@ SCHEMES = Registry(
         "sim-lp": "metamimo.schemes.sim_lp:sim_lp",
         "sim-nolp": "metamimo.schemes.sim_nolp:sim_nolp",
         "sim-nolp-redrf": "metamimo.schemes.sim_nolp:sim_nolp_redrf",
+        "ssca": "metamimo.schemes.stochastic_sca:ssca",
         "wave-sim": "metamimo.schemes.wave_sim:wave_sim",
         "wave-sim-pga": "metamimo.schemes.wave_sim:wave_sim_pga",
         "wmmse-cpp": "metamimo.schemes.wmmse_elements:wmmse_cpp",

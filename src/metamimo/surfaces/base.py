@@ -12,14 +12,15 @@ from metamimo.errors import ConfigError
 from metamimo.linalg import cmatmul, hermitian
 from metamimo.surfaces.feasible import FeasibleSet
 
-PowerKind = Literal["accepted", "radiated"]
+PowerKind = Literal["port", "accepted", "radiated"]
 
 
 class Surface(eqx.Module):
     """A transmitter x = A(state) a with port waves a and element excitations x, both in sqrt(W).
 
     A new antenna is one subclass with `response`; it is built on the host for one frequency grid. A frequency axis of
-    length one means that the response does not depend on frequency.
+    length one means that the response does not depend on frequency. Where ports carry something else than waves, such
+    as currents, a surface says so in `ports_are_waves` and gives its own `accepted_power`.
 
     Attributes:
         n_ports: ports, that is RF chains.
@@ -77,12 +78,18 @@ class Surface(eqx.Module):
         """Return the element excitations A(state) @ columns, for radiation patterns and field pictures [sqrt(W)]."""
         return cmatmul(self.response(state), columns)
 
+    @property
+    def ports_are_waves(self) -> bool:
+        """Tell whether |a|^2 is the accepted power; false where ports carry currents, whose power the state decides."""
+        return True
+
     def power_matrix(self, state: Inexact[Array, "..."], kind: PowerKind) -> Inexact[Array, "freq port port"]:
         """Return M such that port waves F carry tr(F^H M F) watts.
 
         Args:
             state: state of the surface.
-            kind: `accepted` by the ports (port waves in sqrt(W): the identity), or `radiated`, M = A^H C A.
+            kind: `port`, |a|^2, the identity, what an idealised budget limits; `accepted` by the ports, the same where
+                ports are waves; or `radiated`, M = A^H C A.
 
         Returns:
             M, Hermitian and positive semidefinite.
@@ -90,12 +97,18 @@ class Surface(eqx.Module):
         Raises:
             ConfigError: if the kind is unknown.
         """
-        if kind == "accepted":
+        if kind == "port":
             return jnp.eye(self.n_ports, dtype=self.coupling.dtype)[None]
+        if kind == "accepted":
+            return self.accepted_power(state)
         if kind == "radiated":
             response = self.response(state)
             return cmatmul(hermitian(response), cmatmul(self.coupling.astype(response.dtype), response))
-        raise ConfigError(f"kind: must be 'accepted' or 'radiated', got {kind!r}")
+        raise ConfigError(f"kind: must be 'port', 'accepted' or 'radiated', got {kind!r}")
+
+    def accepted_power(self, state: Inexact[Array, "..."]) -> Inexact[Array, "freq port port"]:
+        """Return M such that port waves F take tr(F^H M F) watts: the identity where ports are waves."""
+        return jnp.eye(self.n_ports, dtype=self.coupling.dtype)[None]
 
     def energy_gain(self, state: Inexact[Array, "..."]) -> Float[Array, ""]:
         """Return the most watts that the model can emit per watt fed: the largest eigenvalue of A^H C A."""

@@ -12,6 +12,7 @@ SURFACES = Registry(
         "hybrid_sub_connected": "metamimo.surfaces.hybrid:SubConnectedHybrid",
         "microstrip": "metamimo.surfaces.strips:StripArray",
         "multiport": "metamimo.surfaces.multiport:MultiportSurface",
+        "parallel_plate": "metamimo.surfaces.parallel_plate:ParallelPlateDMA",
         "stacked": "metamimo.surfaces.stacked:StackedSurface",
     },
 )
@@ -24,6 +25,7 @@ FEASIBLE_SETS = Registry(
         "on_off": "metamimo.surfaces.hologram_sets:OnOff",
         "phase_dependent_amplitude": "metamimo.surfaces.feasible:PhaseDependentAmplitude",
         "quantized_phase": "metamimo.surfaces.feasible:QuantizedPhase",
+        "resonance_strength": "metamimo.surfaces.resonance:ResonanceStrength",
         "unit_modulus": "metamimo.surfaces.feasible:UnitModulus",
     },
 )
