@@ -2,8 +2,8 @@
 
 All stations send all streams together, so a user's signal is a sum over stations. Nothing but that sum, z[k, u, j] of
 (subcarrier, user, symbol), has to travel: with it every station has the gradient of the rate in its own precoder and
-in the state of its own surface (`shared/spec/dma-cell-free.md`, sections 3 to 6). The single-process scheme `ssca`
-maps these functions over the stations, the distributed run calls them in one process a station.
+in the state of its own surface (specification of the cell-free DMA paper, sections 3 to 6). The single-process scheme
+`ssca` maps these functions over the stations, the distributed run calls them in one process a station.
 
 A station works on V = W / sqrt(P), P its budget, and on coordinates of its state: x itself, or theta = arctan x, in
 which a Lorentzian element moves evenly.

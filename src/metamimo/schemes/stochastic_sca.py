@@ -1,8 +1,8 @@
 """Stochastic successive convex approximation of a cell-free network, all stations in one program.
 
-The algorithm of `shared/spec/dma-cell-free.md`, section 6: every station tracks the gradient of the rate over channel
-samples, maximises a concave surrogate of its own precoder and state, and goes a share of the way there. All stations
-move at once and agree on nothing but the summed amplitudes of `metamimo.schemes.cell_free`.
+Specification of the cell-free DMA paper, section 6: every station tracks the gradient of the rate over channel samples,
+maximises a concave surrogate of its own precoder and state, and goes a share of the way there. All stations move at
+once and agree on nothing but the summed amplitudes of `metamimo.schemes.cell_free`.
 """
 
 from functools import partial
