@@ -151,6 +151,18 @@ def test_one_user_and_one_chain_have_the_exact_bound():
     assert float(BOUND(p)) == pytest.approx(exact, rel=1e-5)
 
 
+@pytest.mark.parametrize("seed", range(2))
+def test_fixed_patterns_are_bounded_by_their_capacity(seed):
+    """Check 12: with every strip fixed a chain is one column, whose power alone is limited."""
+    a, patterns = 2 * gaussian(seed, 3, 3, 4), np.random.default_rng(seed).random((3, 4)) < 0.5
+    columns = (a * patterns).sum(2)
+    q = cvxpy.Variable((3, 3), hermitian=True)
+    rate = cvxpy.log_det(np.eye(3) + columns @ q @ columns.conj().T)
+    best = cvxpy.Problem(cvxpy.Maximize(rate), [q >> 0, cvxpy.real(cvxpy.diag(q)) <= 1]).solve(solver="SCS", eps=1e-8)
+    bound = float(jax.jit(column_bound)(columns))
+    assert best * (1 - 1e-6) <= bound <= 1.01 * best
+
+
 def test_problems_without_a_bound_get_none():
     p = network(1)
     assert network_bound(dataclasses.replace(p, limits=(Limit(jnp.ones(2)),))) is None

@@ -236,12 +236,16 @@ def fig10(mode: str) -> Study:
     )
 
 
+_BOUNDS = {"energy_efficiency": "upper_bound", "sum_rate": ""}
+"""What is stored bounds the objective."""
+
+
 def _panels(
     x: str, axis: str, values: tuple[Scalar, ...], title: str, shown: tuple[str, ...] = BOTH, **fixed: Scalar
 ) -> tuple[Panel, ...]:
     """Return a panel of every shown variable against `x` for every value of another axis."""
     return tuple(
-        Panel(variable, x=x, fixed={axis: value, **fixed}, title=title.format(value))
+        Panel(variable, x=x, fixed={axis: value, **fixed}, title=title.format(value), bound=_BOUNDS[variable])
         for variable in shown
         for value in values
     )
