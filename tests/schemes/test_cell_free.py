@@ -129,11 +129,11 @@ def test_steps_meet_the_optimality_conditions_and_agree_with_a_convex_solver(kin
     for k in range(2):
         root[3 * k : 3 * k + 3, 3 * k : 3 * k + 3] = np.linalg.cholesky(stiff[k]).conj().T
     gain = 2 * cp.real(cp.sum(cp.multiply(d.conj(), x - old))) - cp.sum_squares(root @ (x - old))
-    best = cp.Problem(cp.Maximize(gain), [cp.sum_squares(x) <= 1]).solve()
+    best = cp.Problem(cp.Maximize(gain), [cp.Constant(1) >= cp.sum_squares(x)]).solve()
     change = np.asarray(found).reshape(6, 2) - old
     own = 2 * (d.conj() * change).sum().real - np.linalg.norm(root @ change) ** 2
     assert own == pytest.approx(best, rel=1e-6)
-    np.testing.assert_allclose(np.asarray(found).reshape(6, 2), x.value, atol=1e-3)
+    np.testing.assert_allclose(np.asarray(found).reshape(6, 2), np.asarray(x.value), atol=1e-3)
 
 
 @pytest.mark.parametrize("kind", ["accepted", "radiated"])
@@ -147,7 +147,7 @@ def test_the_step_under_a_true_power_limit_agrees_with_a_convex_solver(kind):
     power = np.broadcast_to(np.asarray(network.surface.power_matrix(state, kind)), (2, 2, 2))
     found = np.asarray(goals.precoder)[0, 0].swapaxes(1, 2)
     old, d = (np.asarray(a)[0].swapaxes(1, 2) for a in (points.precoder, track.precoder))
-    gain, used, own = 0, 0, 0.0
+    gain, used, own = cp.Constant(0), cp.Constant(0), 0.0
     variables = [cp.Variable((2, 2), complex=True) for _ in range(2)]
     for k, x in enumerate(variables):
         stiff = np.linalg.cholesky(np.asarray(track.curvature)[0, k] + 0.01 * power[k]).conj().T
@@ -155,7 +155,7 @@ def test_the_step_under_a_true_power_limit_agrees_with_a_convex_solver(kind):
         used += cp.sum_squares(np.linalg.cholesky(power[k]).conj().T @ x)
         change = found[k] - old[k]
         own += 2 * (d[k].conj() * change).sum().real - np.linalg.norm(stiff @ change) ** 2
-    best = cp.Problem(cp.Maximize(gain), [used <= 1]).solve()
+    best = cp.Problem(cp.Maximize(gain), [cp.Constant(1) >= used]).solve()
     assert own == pytest.approx(best, rel=1e-4)
     spent = sum(np.trace(x.conj().T @ m @ x).real for x, m in zip(found, power, strict=True))
     assert spent == pytest.approx(1, abs=1e-9)

@@ -1,8 +1,10 @@
 """The cell-free scheme over real processes: the same iterates, counted messages, lost stations."""
 
+import contextlib
 import dataclasses
 import functools
 import os
+import time
 from typing import Any
 
 import jax
@@ -21,7 +23,7 @@ from metamimo.schemes.station_process import StationProcess
 from metamimo.schemes.stochastic_sca import ssca
 
 KEY = jax.random.key(8)
-STATIONS, FREQ, USERS, ITERATIONS = 4, 2, 2, 8
+STATIONS, FREQ, USERS, ITERATIONS = 4, 2, 2, 6
 OPTIONS = {"first_precoder": "own", "max_iterations": ITERATIONS, "tolerance": 0.0}
 
 
@@ -104,8 +106,13 @@ def _die_in_iteration(number, last):
 
 @pytest.mark.parametrize(("form", "on_failure"), [("cpu", "raise"), ("ring", "continue")])
 def test_a_station_that_dies_is_named_or_left_behind(workers, form, on_failure):
-    workers.wait_for_workers(STATIONS, timeout=30)
-    workers.run(_die_in_iteration, 2, 3)
+    for _ in range(100):
+        # The scheduler hears late of a worker that died in the case before, and a new one takes its time.
+        with contextlib.suppress(OSError):
+            workers.wait_for_workers(STATIONS, timeout=60)
+            workers.run(_die_in_iteration, 2, 3)
+            break
+        time.sleep(0.1)
 
     def attempt():
         return run_distributed(problem(), key=KEY, client=workers, form=form, on_failure=on_failure, **OPTIONS)

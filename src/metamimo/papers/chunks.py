@@ -10,7 +10,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Float, Int, Key
 
 from metamimo.batching import map_realisations
 from metamimo.bounds.of_problem import Effort, upper_bound
@@ -28,7 +28,14 @@ from metamimo.surfaces.base import Surface
 Draw = Callable[..., Problem]
 """(surface, numbers, key of the trial, *sizes) -> problem; numbers are traced, sizes are shapes."""
 Score = Callable[[Problem, Solution], dict[str, Array]]
+View = Callable[[Problem, Any, Key[Array, ""]], Problem]
+"""(true problem, numbers, key of the trial) -> what the designer knows of it."""
 Program = Callable[..., dict[str, Array]]
+
+
+def all_is_known(truth: Problem, numbers: Any, key: Key[Array, ""]) -> Problem:
+    """Return the true problem: the designer knows it all."""
+    return truth
 
 
 @dataclass(frozen=True)
@@ -41,6 +48,7 @@ class Scene:
         surface, numbers: its first two arguments.
         seed: seed of the experiment.
         effort: spent on the bounds of its problems, see `upper_bound`.
+        view: what the designer sees; designs are scored, and bounded, on the truth that `draw` returns.
     """
 
     draw: Draw
@@ -49,6 +57,7 @@ class Scene:
     numbers: Any = field(compare=False)
     seed: int
     effort: Effort = "tight"
+    view: View = field(default=all_is_known, compare=False)
     digest: bytes = field(init=False)
 
     def __post_init__(self) -> None:
@@ -70,7 +79,8 @@ def run_chunk(choice: SchemeChoice, scene: Scene, score: Score, task: Task, user
         task: the trials.
         users: largest number of users.
     """
-    program = _program(choice.scheme, tuple(sorted(choice.options.items())), scene.draw, scene.sizes, score)
+    options = tuple(sorted(choice.options.items()))
+    program = _program(choice.scheme, options, scene.draw, scene.sizes, scene.view, score)
     # The last chunk is padded, so that one program serves all chunks.
     trials = np.minimum(task.first + np.arange(task.chunk), task.first + task.count - 1)
     began = time.perf_counter()
@@ -144,15 +154,16 @@ def largest_fall(solution: Solution) -> Float[Array, ""]:
 
 @functools.cache
 def _program(
-    scheme: str, options: tuple[tuple[str, Any], ...], draw: Draw, sizes: tuple[Any, ...], score: Score
+    scheme: str, options: tuple[tuple[str, Any], ...], draw: Draw, sizes: tuple[Any, ...], view: View, score: Score
 ) -> Program:
     function = SCHEMES.get(scheme)
 
     def chunk(surface: Surface, numbers: Any, seed: Int[Array, ""], trials: Int[Array, " trial"]) -> dict:
         def one(trial: Int[Array, ""]) -> dict[str, Array]:
             key = trial_key(seed, trial)
-            problem = draw(surface, numbers, key, *sizes)
-            return score(problem, best_of_starts(function, problem, key=key, **dict(options)))
+            truth = draw(surface, numbers, key, *sizes)
+            known = view(truth, numbers, key)
+            return score(truth, best_of_starts(function, known, key=key, **dict(options)))
 
         return map_realisations(one, trials)
 

@@ -74,6 +74,13 @@ FIGURES |= {
     )
 }
 FIGURES |= {
+    f"dma-cell-free/{name}": Entry("metamimo.papers.dma_cell_free.figures", name.replace("-", "_"), title)
+    for name, title in (
+        ("fig1", "Sum rate against the budget, for what designers know of channel and coupling"),
+        ("fig1-delta", "Sum rate against the error of the channel estimates"),
+    )
+}
+FIGURES |= {
     f"sim-physical/{name}": Entry(f"metamimo.papers.sim_physical.{name}", name, title)
     for name, title in (
         ("gain", "Broadside gain of one antenna: promised, delivered, optimal, possible"),

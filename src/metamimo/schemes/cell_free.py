@@ -187,6 +187,7 @@ def listen(rules: Rules, surface: Surface, station: Station, point: Point, chann
 def sum_rate(rules: Rules, z: Amplitudes) -> Float[Array, ""]:
     """Return R = 1/K sum_k sum_u weight_u log2(1 + SINR_ku) (spec eqs. 13 and 14) [bit/s/Hz].
 
+    >>> jax.config.update("jax_enable_x64", True)
     >>> rules = Rules(jnp.asarray(1.0), jnp.ones(1), jnp.asarray(0.1), stations=1)
     >>> float(sum_rate(rules, jnp.full((1, 1, 1), jnp.sqrt(3.0) + 0j)))
     2.0

@@ -201,6 +201,7 @@ def check_choice(name: str, value: str, kinds: Any) -> None:
 def default_step(budgets: Float[Array, " bs"]) -> Float[Array, ""]:
     """Return s_v for budgets: 0.3 up to 15 dB above a thousandth, 0.03 from 30 dB, log-linear between (spec 9).
 
+    >>> jax.config.update("jax_enable_x64", True)
     >>> [round(float(default_step(jnp.asarray([p]))), 3) for p in (1e-3, 1e-3 * 10**2.25, 1.0)]
     [0.3, 0.095, 0.03]
     """

@@ -105,7 +105,7 @@ class _Stations:
         """Call every station.
 
         Returns:
-            Answers by station.
+            Answers by station, in their order.
 
         Raises:
             _Lost: if one does not answer; the others have done what they were asked for.
@@ -161,7 +161,7 @@ class _Stations:
             raise _Lost
         if stopped:
             raise MetamimoError(f"the ring broke down in iteration {self.iteration}, though all stations answer")
-        return answers
+        return dict(sorted(answers.items()))
 
     def _bury(self, lost: dict[int, Exception]) -> None:
         for b, error in lost.items():

@@ -34,6 +34,8 @@ def linear_step(v: Precoder, slope: Precoder, weight: Float[Array, ""]) -> tuple
     Returns:
         (the maximiser (tau V^t + d) / (tau + lambda), multiplier lambda = max(0, |tau V^t + d| - tau)).
 
+    >>> import jax
+    >>> jax.config.update("jax_enable_x64", True)
     >>> target, multiplier = linear_step(jnp.zeros((1, 2, 1), complex), jnp.full((1, 2, 1), 3 + 0j), jnp.asarray(1.0))
     >>> round(float(squared_norm(target)), 12), round(float(multiplier), 3)
     (1.0, 3.243)
@@ -60,6 +62,8 @@ def structured_step(
     Returns:
         (the maximiser, multiplier lambda).
 
+    >>> import jax
+    >>> jax.config.update("jax_enable_x64", True)
     >>> one, none = jnp.ones((1, 1, 1), complex), jnp.zeros((1, 1, 1), complex)
     >>> target, multiplier = structured_step(none, one, 3 * one, 1.0)
     >>> float(target[0, 0, 0].real), float(multiplier)  # unconstrained: 1 / (3 + 1)

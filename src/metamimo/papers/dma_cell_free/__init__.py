@@ -1,0 +1,1 @@
+"""Robust Beamforming for Cell-Free Systems with Parallel-Plate-Waveguided Dynamic Metasurfaces."""

@@ -1,0 +1,124 @@
+"""Figure 1 of the paper, and the same over the error of the channel estimates, as studies."""
+
+import importlib
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from metamimo.experiments.claims import Claim
+from metamimo.experiments.config import Axis, Experiment, Scalar, SchemeChoice
+from metamimo.experiments.study import Panel, Study, Variable
+from metamimo.experiments.tasks import Task
+from metamimo.papers.dma_cell_free import claims
+from metamimo.papers.dma_cell_free.scenario import CITATION, CellFreeDma
+
+if TYPE_CHECKING:
+    import numpy as np
+
+SEED = 2605
+FULL_TRIALS = 100
+QUICK_TRIALS = 4
+FULL = CellFreeDma()
+REDUCED = CellFreeDma(n_stations=3, n_users=3, n_subcarriers=4, n_slots=16, n_feeds=2)
+"""The scale at which the specification measured."""
+FULL_ITERATIONS, QUICK_ITERATIONS = 300, 200
+
+VARIABLES = (
+    Variable("sum_rate", unit="bit/s/Hz", long_name="Sum rate on the true channel"),
+    Variable("rate", dims=("user",), unit="bit/s/Hz", long_name="Rate of each user"),
+    Variable("expected_rate", unit="bit/s/Hz", long_name="Sum rate on what the designer sees"),
+    Variable("accepted", unit="W", long_name="Power that the feeds of all stations take"),
+    Variable("radiated", unit="W", long_name="Power that the slots of all stations radiate"),
+    Variable("served", dtype="int32", long_name="Served users"),
+    Variable("status", dtype="int32", long_name="Status (0: converged, 1: iteration limit)"),
+    Variable("iterations", dtype="int32", long_name="Iterations"),
+    Variable("exchanges", dtype="int32", long_name="Exchanges of amplitudes, or evaluations of the objective"),
+    Variable("start_spread", unit="bit/s/Hz", long_name="Best minus worst start"),
+    Variable("upper_bound", unit="bit/s/Hz", long_name="Sum rate that no design exceeds (none is known)"),
+    Variable("seconds", unit="s", long_name="Wall time of a realisation", promised=False),
+)
+
+
+def compute(experiment: Experiment, task: Task) -> "Mapping[str, np.ndarray]":
+    """Run one task; JAX is loaded here, in the process that computes."""
+    return importlib.import_module("metamimo.papers.dma_cell_free.simulate").compute(experiment, task)
+
+
+def fig1(mode: str) -> Study:
+    """Return Fig. 1: sum rate against the budget, for what designers know of channel and coupling."""
+    powers = (0.0, 5.0, 10.0, 15.0, 20.0, 25.0, 30.0) if mode == "full" else (0.0, 15.0, 30.0)
+    return _study(
+        "fig1",
+        "Sum rate of the cell-free network against the budget of a station",
+        Axis(name="power_dbm", values=powers, unit="dBm", label="Budget of a station $P$, over 1e-3 A$^2$"),
+        (*_csi(mode), *_coupling(mode), _ssca(claims.RANDOM, mode, csi="fresh", tune_states=False), _benchmark(mode)),
+        claims.fig1(powers),
+        mode,
+    )
+
+
+def fig1_delta(mode: str) -> Study:
+    """Return the sum rate against the error of the estimates, at 15 dBm."""
+    errors = (0.01, 0.1, 0.3)
+    axis = Axis(name="csi_error", values=errors, label=r"Error of an estimate over the channel's power $\delta$")
+    return _study(
+        "fig1-delta", "Sum rate against the error of the estimates", axis, _csi(mode), claims.fig1_delta(errors), mode
+    )
+
+
+def _csi(mode: str) -> tuple[SchemeChoice, ...]:
+    """Return the curves that differ in what is known of the channel."""
+    return (
+        _ssca(claims.PERFECT, mode),
+        _ssca(claims.IMPERFECT, mode, csi="estimate"),
+        _ssca(claims.FRESH, mode, csi="fresh"),
+        _ssca(claims.POSTERIOR, mode, csi="posterior"),
+    )
+
+
+def _coupling(mode: str) -> tuple[SchemeChoice, ...]:
+    """Return the two readings of "without mutual coupling", and the source's own steps."""
+    return (
+        _ssca(claims.MISMATCHED, mode, csi="fresh", coupling="ignored"),
+        _ssca(claims.IDEAL, mode, csi="fresh", coupling="absent"),
+        _ssca(claims.LINEAR, mode, csi="fresh", surrogate="linear", coordinate="F"),
+    )
+
+
+def _ssca(label: str, mode: str, **options: Scalar) -> SchemeChoice:
+    iterations = FULL_ITERATIONS if mode == "full" else QUICK_ITERATIONS
+    return SchemeChoice(label=label, scheme="ssca", options={"max_iterations": iterations, **options})
+
+
+def _benchmark(mode: str) -> SchemeChoice:
+    starts = 4 if mode == "full" else 2
+    return SchemeChoice(label=claims.BENCHMARK, scheme="network-joint", options={"starts": starts})
+
+
+def _study(
+    figure: str, title: str, axis: Axis, curves: tuple[SchemeChoice, ...], checks: tuple[Claim, ...], mode: str
+) -> Study:
+    full = mode == "full"
+    scenario = FULL if full else REDUCED
+    experiment = Experiment(
+        name=f"dma-cell-free/{figure}",
+        title=title,
+        scenario=scenario,
+        axes=(axis,),
+        schemes=curves,
+        trials=FULL_TRIALS if full else QUICK_TRIALS,
+        chunk=5 if full else QUICK_TRIALS,
+        seed=SEED,
+        cites=(CITATION,),
+        claims=tuple(claim.id for claim in checks),
+    )
+    return Study(
+        experiment,
+        compute,
+        VARIABLES,
+        "sum_rate",
+        sizes={"user": "n_users"},
+        panels=(Panel("sum_rate"), Panel("radiated", y_scale="log")),
+        claims=checks,
+        # The algorithm ends after a number of iterations, as the source's does.
+        converged=(0, 1),
+    )
