@@ -18,6 +18,7 @@ from metamimo.papers.dma_cell_free import claims, simulate
 from metamimo.papers.dma_cell_free.scenario import CellFreeDma
 from metamimo.problem import Status
 from metamimo.randomness import trial_key
+from metamimo.surfaces.parallel_plate import ParallelPlateDMA
 
 FIGURES = [name for name in registry.FIGURES if name.startswith("dma-cell-free/")]
 TOY = {"n_stations": 2, "n_users": 2, "n_subcarriers": 2, "n_slots": 4, "n_feeds": 2, "taps": 2}
@@ -68,7 +69,9 @@ def test_all_curves_meet_the_same_scene():
     for csi, coupling in (("fresh", "known"), ("posterior", "ignored"), ("estimate", "absent")):
         other, _ = scene(csi, coupling)
         np.testing.assert_array_equal(other.link.channel, truth.link.channel)
-        assert other.link.surfaces[0].coupled is (coupling != "absent")
+        surface = other.link.surfaces[0]
+        assert isinstance(surface, ParallelPlateDMA)
+        assert surface.coupled is (coupling != "absent")
     np.testing.assert_array_equal(scene("estimate")[1].link.channel, scene("posterior")[1].csi.estimate)
 
 
@@ -92,7 +95,7 @@ def test_a_designer_who_ignores_coupling_leaves_the_antenna_as_it_is():
     truth, seen = scene("perfect", "ignored")
     state = jnp.array([0.5, 1.0, 2.0, 0.3])
     (true,), (assumed,) = truth.link.surfaces, seen.link.surfaces
-    apart = simulate.antenna_of(CellFreeDma(**TOY), coupled=False)
+    apart = simulate.antenna_of(CellFreeDma().replace(**TOY), coupled=False)
     np.testing.assert_allclose(assumed.response(state), apart.response(state), rtol=1e-12)
     assert float(jnp.abs(true.response(state) / apart.response(state) - 1).max()) > 0.1
 

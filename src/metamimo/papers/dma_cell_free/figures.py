@@ -86,7 +86,10 @@ def _coupling(mode: str) -> tuple[SchemeChoice, ...]:
 
 def _ssca(label: str, mode: str, **options: Scalar) -> SchemeChoice:
     iterations = FULL_ITERATIONS if mode == "full" else QUICK_ITERATIONS
-    return SchemeChoice(label=label, scheme="ssca", options={"max_iterations": iterations, **options})
+    # Steps without a safeguard are the source's, also for a constant channel. At the reduced scale they end higher, too
+    # (9.6 against 8.5 bit/s/Hz at 0 dBm, 18.5 against 16.9 at 15), for a quarter of the exchanges.
+    fixed: dict[str, Scalar] = {"max_iterations": iterations, "safeguard": False}
+    return SchemeChoice(label=label, scheme="ssca", options={**fixed, **options})
 
 
 def _benchmark(mode: str) -> SchemeChoice:
