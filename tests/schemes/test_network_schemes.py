@@ -24,7 +24,7 @@ from metamimo.surfaces.stacked import StackedSurface
 
 KEY = jax.random.key(11)
 BOUND = jax.jit(network_bound)
-CHEAP_BOUND = jax.jit(functools.partial(network_bound, patterns=False))
+CHEAP_BOUND = jax.jit(functools.partial(network_bound, search=False))
 SCHEME_SETS = {
     "wmmse-fixed": ON_OFF,
     "wmmse-hc": ON_OFF,
@@ -76,7 +76,7 @@ def test_design_is_feasible_scored_right_and_its_history_never_falls(name, seed)
 
 
 def test_no_design_of_200_random_problems_exceeds_its_bound(name):
-    """Powers, channels and interference over several decades; elements on or off by the circle through both states."""
+    """Powers, channels and interference over several decades; one price for all columns."""
     for seed in range(200):
         p = random_problem(name, seed)
         value = float(solve(name, p, jax.random.fold_in(KEY, seed)).value)

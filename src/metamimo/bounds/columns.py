@@ -14,8 +14,8 @@ from metamimo.linalg import cmatmul, hermitian, squared_norm
 from metamimo.optimise.lbfgs import minimise, pure
 
 _RAISED = 1 + 1e-10
-_START = -2.0
-"""Logarithm of every price at the start."""
+_LEVELS = tuple(10.0 ** (power / 10) for power in range(-100, 1))
+"""Common prices that a start tries, over the largest gain at a price of one, above which nothing is worth its price."""
 
 
 def circle_columns(a: Complex[Array, "m chain element"], offset: float, radius: float) -> Complex[Array, "m column"]:
@@ -38,7 +38,7 @@ def column_bound(
     Args:
         columns: c_k of all chains, see `circle_columns`; those that are zero cost nothing.
         tolerance: gain over ten iterations at which the search for the prices stops.
-        max_iterations: limit of its iterations; zero is valid, too.
+        max_iterations: limit of its iterations; zero leaves the best common price.
 
     Returns:
         The bound at the best prices found.
@@ -62,8 +62,22 @@ def best_prices(
     def value(log_price: Float[Array, " column"]) -> Float[Array, ""]:
         return bound_at_prices(columns, log_price)
 
-    start = jnp.full(columns.shape[1], _START)
+    start = common_price(columns)
     return minimise(pure(value), start, tolerance=tolerance, max_iterations=max_iterations).x
+
+
+def common_price(columns: Complex[Array, "m column"]) -> Float[Array, " column"]:
+    """Return the logarithm of the best price among those that are the same for all columns.
+
+    All gains go with one over a common price, so one set of eigenvalues serves all that are tried.
+
+    Args:
+        columns: see `column_bound`.
+    """
+    gains = jnp.maximum(safe_eigenvalues(cmatmul(columns, hermitian(columns))), 0)
+    prices = jnp.maximum(gains[-1], jnp.finfo(float).tiny ** 0.5) * jnp.asarray(_LEVELS)
+    totals = prices * (squared_norm(columns, 0) > 0).sum() + priced_rate(gains / prices[:, None])
+    return jnp.full(columns.shape[1], jnp.log(prices[totals.argmin()]))
 
 
 def bound_at_prices(columns: Complex[Array, "m column"], log_price: Float[Array, " column"]) -> Float[Array, ""]:

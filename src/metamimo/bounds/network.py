@@ -21,13 +21,13 @@ from metamimo.surfaces.strips import StripArray
 Chains = Complex[Array, "receiver chain element"]
 
 
-def network_bound(problem: Problem, *, patterns: bool = True) -> Float[Array, ""] | None:
+def network_bound(problem: Problem, *, search: bool = True) -> Float[Array, ""] | None:
     """Return what no states and no precoders exceed under a limit for every port, None where nothing is known.
 
     Args:
         problem: one subcarrier; a surface with elements on or off, on a circle, or none to tune, which all share.
-        patterns: whether to look at all patterns of a chain whose elements are on or off, or at the circle through
-            both states only.
+        search: whether to search for the best prices, and look at all patterns of chains whose elements are on or off;
+            or take one price for all, on the circle through both states.
 
     Returns:
         Bound of the weighted sum rate [nat per channel use].
@@ -40,7 +40,7 @@ def network_bound(problem: Problem, *, patterns: bool = True) -> Float[Array, ""
     feasible = surface.feasible
     if chains is None:
         return None
-    if patterns and isinstance(feasible, OnOff) and chains.shape[-1] <= MOST:
+    if search and isinstance(feasible, OnOff) and chains.shape[-1] <= MOST:
         return _weighted(pattern_bound, feasible.amplitude * chains, link)
     if isinstance(feasible, OnOff):
         offset = radius = feasible.amplitude / 2
@@ -50,7 +50,8 @@ def network_bound(problem: Problem, *, patterns: bool = True) -> Float[Array, ""
         offset, radius = 0.0, 1.0
     else:
         return None
-    return _weighted(lambda a: column_bound(circle_columns(a, offset, radius)), chains, link)
+    limit = {} if search else {"max_iterations": 0}
+    return _weighted(lambda a: column_bound(circle_columns(a, offset, radius), **limit), chains, link)
 
 
 def chains_of(link: Link, power: Float[Array, "bs port"]) -> Complex[Array, "user rx chain element"] | None:

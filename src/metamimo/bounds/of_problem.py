@@ -120,7 +120,7 @@ def _fixed_and_unit(problem: Problem, total: Float[Array, ""]) -> tuple[Float[Ar
 def _of_network(problem: Problem, effort: str) -> Bound | None:
     if problem.objective != "sum_rate":
         return None
-    value = network_bound(problem, patterns=effort == "tight")
+    value = network_bound(problem, search=effort == "tight")
     if value is None:
         return None
     return Bound(value * NAT_TO_BIT, "cooperating users of every cell, chain by chain", "moderate")
