@@ -55,13 +55,16 @@ CASES = {
 def test_bounds_against_a_design_from_four_starts(benchmark, case):
     scheme, draw = CASES[case]()
 
-    def over_draws(value):
-        run = jax.jit(lambda trials: jax.lax.map(lambda trial: value(trial_key(SEED, trial)), trials))
-        return lambda: run(jnp.arange(DRAWS))
+    keys = jax.lax.map(lambda trial: trial_key(SEED, trial), jnp.arange(DRAWS))
+    problems = jax.jit(lambda keys: jax.lax.map(draw, keys))(keys)
 
-    design = over_draws(lambda key: best_of_starts(SCHEMES.get(scheme), draw(key), key=key, starts=STARTS).value)
-    cheap = over_draws(lambda key: upper_bound(draw(key), "cheap").value)
-    tight = over_draws(lambda key: upper_bound(draw(key), "tight").value)
+    def over_draws(value):
+        run = jax.jit(lambda problems, keys: jax.lax.map(lambda pair: value(*pair), (problems, keys)))
+        return lambda: run(problems, keys)
+
+    design = over_draws(lambda p, key: best_of_starts(SCHEMES.get(scheme), p, key=key, starts=STARTS).value)
+    cheap = over_draws(lambda p, key: upper_bound(p, "cheap").value)
+    tight = over_draws(lambda p, key: upper_bound(p, "tight").value)
     own, others = interleave(benchmark, tight, {"design": design, "cheap": cheap}, ROUNDS)
     ratios = [float((f() / design()).mean()) for f in (cheap, tight)]
     print(f"\n{case}: bound over design, cheap {ratios[0]:.3f}, tight {ratios[1]:.3f}, n = {DRAWS}")
