@@ -232,7 +232,9 @@ class ParallelPlateDMA(Surface):
         if not self.coupled:
             return incident
         matrix = jnp.eye(self.n_elements) - self.guide * self.polarisabilities(state)[:, None, :]
-        return jnp.linalg.solve(matrix, incident)
+        # One factorisation after another: a large batch of them is given to the threads that also run the program, and
+        # two such batches at once wait for each other for ever (jaxlib 0.10).
+        return jax.lax.map(lambda pair: jnp.linalg.solve(*pair), (matrix, incident))
 
     def response(self, state: Float[Array, " element"]) -> Complex[Array, "freq element port"]:
         """Return u_0 T = u_0 alpha (I - G alpha)^-1 H_f [sqrt(W) / A]; its derivative reuses the factorisation."""
