@@ -38,9 +38,9 @@ def all_is_known(truth: Problem, numbers: Any, key: Key[Array, ""]) -> Problem:
     return truth
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Scene:
-    """What is drawn for a chunk; equal where the numbers are, so that all schemes share what depends on it only.
+    """What is drawn for a chunk; the digest is equal where the numbers are, so schemes share what depends on it only.
 
     Attributes:
         draw: draws the problem of one trial.
@@ -53,11 +53,11 @@ class Scene:
 
     draw: Draw
     sizes: tuple[Any, ...]
-    surface: Surface = field(compare=False)
-    numbers: Any = field(compare=False)
+    surface: Surface
+    numbers: Any
     seed: int
     effort: Effort = "tight"
-    view: View = field(default=all_is_known, compare=False)
+    view: View = all_is_known
     digest: bytes = field(init=False)
 
     def __post_init__(self) -> None:
@@ -93,10 +93,16 @@ def run_chunk(choice: SchemeChoice, scene: Scene, score: Score, task: Task, user
     return results | {"seconds": np.full(task.count, seconds), "upper_bound": bounds}
 
 
-@functools.lru_cache(maxsize=1024)
+_KEPT: dict[tuple, np.ndarray] = {}
+"""Bounds by what they depend on: a few numbers each, without the arrays of the scene."""
+
+
 def bounds_of_chunk(scene: Scene, trials: tuple[int, ...]) -> np.ndarray:
     """Return `compute_bounds`, kept for the next scheme that meets the same trials."""
-    return compute_bounds(scene, trials)
+    key = (scene.draw, scene.sizes, scene.seed, scene.effort, scene.digest, trials)
+    if key not in _KEPT:
+        _KEPT[key] = compute_bounds(scene, trials)
+    return _KEPT[key]
 
 
 def compute_bounds(scene: Scene, trials: tuple[int, ...]) -> np.ndarray:
