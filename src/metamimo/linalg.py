@@ -113,16 +113,21 @@ def squared_norm(a: Inexact[Array, "..."], axis: int | tuple[int, ...] | None = 
     return (a.real**2 + a.imag**2).sum(axis)
 
 
-def eigenvalue_bound(a: Inexact[Array, "n n"]) -> Float[Array, ""]:
+def eigenvalue_bound(a: Complex[Array, "n n"]) -> Float[Array, ""]:
     """Return (tr A^16)^(1/16): no less than the largest eigenvalue of A >= 0, and at most n^(1/16) times it.
 
-    Four small products, where eigenvalues of small matrices cost many times as much.
+    Three squares of small matrices, where eigenvalues cost many times as much. With A = X + jY a square is
+    X X - Y Y + j (X Y + Y X), whose four products are the blocks of one real product: in two thirds of the time that
+    the complex ones take.
     """
+    n = len(a)
     trace = jnp.trace(a).real
     power = a / jnp.where(trace > 0, trace, 1)
+    x, y = power.real, power.imag
     for _ in range(3):
-        power = cmatmul(power, power)
-    return trace * squared_norm(power) ** (1 / 16)
+        blocks = jnp.concatenate([x, y]) @ jnp.concatenate([x, y], axis=1)  # real product
+        x, y = blocks[:n, :n] - blocks[n:, n:], blocks[:n, n:] + blocks[n:, :n]
+    return trace * ((x**2 + y**2).sum()) ** (1 / 16)
 
 
 def _det2(a: Inexact[Array, "... 2 2"]) -> Float[Array, "..."]:

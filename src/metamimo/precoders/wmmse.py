@@ -12,6 +12,9 @@ from metamimo.linalg import cmatmul, hermitian, squared_norm
 from metamimo.metrics.mean_square_error import MeanSquareError
 from metamimo.precoders.reduced_wmmse import Channel, Precoder, RateStage, ascend, reduced_wmmse
 
+_UNROLLED = 16
+"""Rows written out one after another, where the steps of a loop would cost more than the rows."""
+
 
 def wmmse(
     h: Channel,
@@ -110,19 +113,20 @@ def sweep_rows(
         F after one sweep; its value is not higher.
     """
 
-    def update(product: Array, row: tuple) -> tuple[Array, Array]:
-        m, old, d, column, a, reach, sends = row
-        c = d - jax.lax.dynamic_index_in_dim(product, m, keepdims=False) + a * old
+    def update(rows: Array, row: tuple) -> tuple[Array, None]:
+        m, d, across, a, reach, sends = row
+        old = rows[m]
+        c = d - (across[:, None] * rows).sum(0) + a * old
         c = c if sends is None else jnp.where(sends, c, 0)
         size = jnp.sqrt(squared_norm(c))
         inside = (a > 0) & (a * reach >= size)
         factor = jnp.where(inside, 1 / jnp.where(inside, a, 1), reach / jnp.where(size > 0, size, 1))
         new = jnp.where((a > 0) | (size > 0), factor * c, old)
-        return product + column[:, None] * (new - old), new
+        # Without the barrier XLA computes a row again for every entry of the next ones.
+        return jax.lax.optimization_barrier(rows.at[m].set(new)), None
 
-    # Every row is met once, so its old value is that of before the sweep; the product B F follows the new ones.
-    each = (jnp.arange(rows.shape[0]), rows, linear, quadratic.T, jnp.diagonal(quadratic).real, reach, sends)
-    return jax.lax.scan(update, cmatmul(quadratic, rows), each)[1]
+    each = (jnp.arange(len(rows)), linear, quadratic, jnp.diagonal(quadratic).real, reach, sends)
+    return jax.lax.scan(update, rows, each, unroll=min(len(rows), _UNROLLED))[0]
 
 
 def shorten_rows(f: Precoder, reach: Float[Array, " port"]) -> Precoder:
