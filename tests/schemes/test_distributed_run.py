@@ -17,8 +17,10 @@ from metamimo.channels.csi import FreshEstimates
 from metamimo.errors import ConfigError, MetamimoError
 from metamimo.metrics.evaluate import evaluate
 from metamimo.problem import Status
+from metamimo.schemes.cell_free_joint import cell_free_joint
 from metamimo.schemes.distributed import run_distributed
 from metamimo.schemes.messages import Traffic, central_numbers, exchange_numbers, quantised
+from metamimo.schemes.station_descent import DescendingStation
 from metamimo.schemes.station_process import StationProcess
 from metamimo.schemes.stochastic_sca import ssca
 
@@ -92,6 +94,50 @@ def test_a_ring_gives_the_same_design_with_fewer_messages(workers):
     assert report.returned == Traffic()
 
 
+PRODUCTS = 27
+"""Complex numbers that carry the inner products of an iteration of L-BFGS."""
+DESCENT = OPTIONS | {"safeguard": False, "joint_iterations": 12}
+
+
+def of_equal_budgets():
+    p = problem()
+    return dataclasses.replace(p, limits=(dataclasses.replace(p.limits[0], power=jnp.full(STATIONS, 5.0)),))
+
+
+@functools.cache
+def descent_here():
+    return run_distributed(of_equal_budgets(), key=KEY, client="here", **DESCENT)
+
+
+def test_descending_stations_follow_the_single_program():
+    p = of_equal_budgets()
+    one = jax.jit(
+        lambda p: cell_free_joint(p, key=KEY, first_precoder="own", first_steps=ITERATIONS, max_iterations=12)
+    )(p)
+    many = descent_here()
+    np.testing.assert_allclose(many.solution.history, one.history, rtol=1e-8)
+    np.testing.assert_allclose(many.solution.rates, one.rates, rtol=1e-6)
+    assert many.exchanges == int(one.trials)
+    assert int(many.solution.iterations) == int(one.iterations) == ITERATIONS + 12
+    amplitudes, products = expected("cpu", many.exchanges), 12 * 2 * STATIONS * PRODUCTS
+    assert many.traffic == Traffic(amplitudes.numbers + products, amplitudes.bits + 128 * products)
+    assert float(many.solution.value) > float(here().solution.value)
+
+
+def test_descending_processes_give_the_same_bits(workers):
+    report = run_distributed(of_equal_budgets(), key=KEY, client=workers, **DESCENT)
+    for a, b in zip(jax.tree.leaves(report.solution), jax.tree.leaves(descent_here().solution), strict=True):
+        np.testing.assert_array_equal(a, b)
+    assert report.traffic == descent_here().traffic
+
+
+def test_a_ring_descends_as_well(workers):
+    report = run_distributed(of_equal_budgets(), key=KEY, client=workers, form="ring", **DESCENT)
+    np.testing.assert_allclose(report.solution.history, descent_here().solution.history, rtol=1e-7)
+    amplitudes, products = expected("ring", report.exchanges).numbers, 12 * 2 * (STATIONS - 1) * PRODUCTS
+    assert report.traffic.numbers == amplitudes + products
+
+
 def _die_in_iteration(number, last):
     """Let the station of this process end it, the hard way."""
     plain = StationProcess.aim
@@ -104,15 +150,20 @@ def _die_in_iteration(number, last):
     StationProcess.aim = deadly
 
 
-@pytest.mark.parametrize(("form", "on_failure"), [("cpu", "raise"), ("ring", "continue")])
-def test_a_station_that_dies_is_named_or_left_behind(workers, form, on_failure):
+def prepared(workers, trap, *arguments):
+    """Set a trap on all workers, once as many live as are needed."""
     for _ in range(100):
         # The scheduler hears late of a worker that died in the case before, and a new one takes its time.
         with contextlib.suppress(OSError):
             workers.wait_for_workers(STATIONS, timeout=60)
-            workers.run(_die_in_iteration, 2, 3)
-            break
+            workers.run(trap, *arguments)
+            return
         time.sleep(0.1)
+
+
+@pytest.mark.parametrize(("form", "on_failure"), [("cpu", "raise"), ("ring", "continue")])
+def test_a_station_that_dies_is_named_or_left_behind(workers, form, on_failure):
+    prepared(workers, _die_in_iteration, 2, 3)
 
     def attempt():
         return run_distributed(problem(), key=KEY, client=workers, form=form, on_failure=on_failure, **OPTIONS)
@@ -131,6 +182,31 @@ def test_a_station_that_dies_is_named_or_left_behind(workers, form, on_failure):
     silent = ~np.asarray(design.precoder).any((0, 2, 3, 4))
     np.testing.assert_array_equal(silent, [False, False, True, False])
     assert float(report.solution.value) == pytest.approx(float(evaluate(problem(), design).sum_rate), rel=1e-12)
+
+
+def _die_at_a_turn(number, last):
+    """Let the station of this process end it in an iteration of L-BFGS."""
+    plain, turns = DescendingStation.turn, iter(range(100))
+
+    def deadly(self):
+        if self._number == number and next(turns) == last:
+            os._exit(1)
+        return plain(self)
+
+    DescendingStation.turn = deadly
+
+
+def test_the_others_descend_without_a_station_that_dies(workers):
+    prepared(workers, _die_at_a_turn, 2, 4)
+    report = run_distributed(of_equal_budgets(), key=KEY, client=workers, on_failure="continue", **DESCENT)
+    assert [(f.station, f.iteration) for f in report.failures] == [(2, ITERATIONS + 4)]
+    history, whole = np.asarray(report.solution.history), np.asarray(descent_here().solution.history)
+    np.testing.assert_allclose(history[: ITERATIONS + 4], whole[: ITERATIONS + 4], rtol=1e-10)
+    assert history[ITERATIONS + 4] < whole[ITERATIONS + 4]
+    assert (np.diff(history[ITERATIONS + 4 :]) >= 0).all()
+    assert len(history) == len(whole)
+    silent = ~np.asarray(report.solution.design.precoder).any((0, 2, 3, 4))
+    np.testing.assert_array_equal(silent, [False, False, True, False])
 
 
 def test_fewer_bits_a_message_cost_rate():
@@ -170,6 +246,7 @@ def test_what_cannot_run_is_refused():
         ({"form": "mesh"}, "form: must be one of cpu, ring, got 'mesh'"),
         ({"on_failure": "ignore"}, "on_failure: must be one of raise, continue"),
         ({"bits": 1}, "bits: a real needs at least 2, got 1"),
+        ({"joint_iterations": -1}, "joint_iterations: must not be negative, got -1"),
         ({"form": "ring"}, "form: stations in this process have no ring"),
         ({"client": Few()}, "client: needs a worker for each of 4 stations, has 1"),
     ]

@@ -38,6 +38,7 @@ FASTER_TO_COMPILE = {
 """Options that leave out what other files cover, or let an alternation come to its end."""
 
 FOR_NETWORKS = (
+    "cell-free-joint",
     "network-flips",
     "network-joint",
     "ssca",

@@ -8,6 +8,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
+Number = float | Float[Array, ""]
+
 
 class Minimum(eqx.Module):
     """Result of `minimise`.
@@ -59,19 +61,64 @@ class _Memory(eqx.Module):
         return _Memory(new_s, new_y, sy, yy, self.count + keep)
 
     def direction(self, gradient: Float[Array, " n"]) -> Float[Array, " n"]:
-        """Return -H g with the inverse Hessian in compact form (Byrd, Nocedal and Schnabel 1994, theorem 2.2)."""
-        size = self.s.shape[0]
-        by_age = (self.count + jnp.arange(size)) % size  # oldest first
-        back = (jnp.arange(size) - self.count) % size
-        sy, yy = self.sy[by_age][:, by_age], self.yy[by_age][:, by_age]
-        diagonal, curvature = jnp.diagonal(sy), yy[-1, -1]
-        scale = jnp.where(curvature > 0, diagonal[-1] / jnp.where(curvature > 0, curvature, 1), 1.0)
-        upper = jnp.triu(sy) + jnp.diag((diagonal <= 0).astype(gradient.dtype))
-        sg, yg = (self.s @ gradient)[by_age], (self.y @ gradient)[by_age]  # real product
-        inner = jax.scipy.linalg.solve_triangular(upper, sg)
-        middle = diagonal * inner + scale * (yy @ inner - yg)  # real product
-        outer = jax.scipy.linalg.solve_triangular(upper, middle, trans=1)
-        return -(scale * gradient + outer[back] @ self.s - scale * (inner[back] @ self.y))  # real product
+        """Return -H g with the inverse Hessian in compact form."""
+        products = self.s @ gradient, self.y @ gradient  # real product
+        scale, by_s, by_y = direction_weights(self.sy, self.yy, *products, self.count)
+        return -(scale * gradient + by_s @ self.s - scale * (by_y @ self.y))  # real product
+
+
+def direction_weights(
+    sy: Float[Array, "pair pair"],
+    yy: Float[Array, "pair pair"],
+    sg: Float[Array, " pair"],
+    yg: Float[Array, " pair"],
+    count: Int[Array, ""],
+) -> tuple[Float[Array, ""], Float[Array, " pair"], Float[Array, " pair"]]:
+    """Return scale, a and b of the direction -H g = -(scale g + a S - scale b Y) from inner products alone.
+
+    Inverse Hessian in compact form (Byrd, Nocedal and Schnabel 1994, theorem 2.2). Nothing here is as long as a point,
+    so points that are spread over many processes need to share no more than these products.
+
+    Args:
+        sy: s_i . y_j of the pairs in a ring, zero where none is yet.
+        yy: y_i . y_j.
+        sg: s_i . g, g the gradient.
+        yg: y_i . g.
+        count: pairs that the ring has taken so far.
+
+    Returns:
+        (scale, a, b).
+    """
+    size = len(sg)
+    by_age = (count + jnp.arange(size)) % size  # oldest first
+    back = (jnp.arange(size) - count) % size
+    sy, yy = sy[by_age][:, by_age], yy[by_age][:, by_age]
+    diagonal, curvature = jnp.diagonal(sy), yy[-1, -1]
+    scale = jnp.where(curvature > 0, diagonal[-1] / jnp.where(curvature > 0, curvature, 1), 1.0)
+    upper = jnp.triu(sy) + jnp.diag((diagonal <= 0).astype(sy.dtype))
+    inner = jax.scipy.linalg.solve_triangular(upper, sg[by_age])
+    middle = diagonal * inner + scale * (yy @ inner - yg[by_age])  # real product
+    outer = jax.scipy.linalg.solve_triangular(upper, middle, trans=1)
+    return scale, outer[back], inner[back]
+
+
+def enough(t: Number, value: Number, new_value: Number, slope: Number) -> bool | Bool[Array, ""]:
+    """Tell whether a step of length t along a descent of `slope` lowers the value enough (Armijo's rule).
+
+    A new value that is not a number never does.
+    """
+    return new_value <= value + 1e-4 * t * slope
+
+
+def shorter_step(t: Number, value: Number, new_value: Number, slope: Number) -> Float[Array, ""]:
+    """Return the minimum of the parabola through what a refused step showed, a tenth to a half of its length."""
+    shorter = -slope * t * t / (2 * (new_value - value - t * slope))
+    return jnp.clip(jnp.where(jnp.isfinite(shorter), shorter, 0.5 * t), 0.1 * t, 0.5 * t)
+
+
+def curves(sy: Float[Array, ""], s: Float[Array, ""], y: Float[Array, ""]) -> Bool[Array, ""]:
+    """Tell whether a pair with inner product and norms as given has curvature enough to be remembered."""
+    return sy > 1e-10 * s * y
 
 
 Evaluate = Callable[[Float[Array, " n"], Any], tuple[Float[Array, ""], Float[Array, " n"], Any]]
@@ -130,9 +177,8 @@ def minimise(
             t, *_, n = search
             candidate = x + t * d
             new_value, new_gradient, new_inner = evaluate(candidate, inner)
-            accepted = (new_value <= value + 1e-4 * t * slope) | (i < 0)
-            shorter = -slope * t * t / (2 * (new_value - value - t * slope))
-            shorter = jnp.clip(jnp.where(jnp.isfinite(shorter), shorter, 0.5 * t), 0.1 * t, 0.5 * t)
+            accepted = enough(t, value, new_value, slope) | (i < 0)
+            shorter = shorter_step(t, value, new_value, slope)
             return jnp.where(accepted, t, shorter), candidate, new_value, new_gradient, new_inner, accepted, n + 1
 
         def searching(search: tuple) -> Array:
@@ -145,7 +191,7 @@ def minimise(
             lambda a, b: jnp.where(accepted, a, b), tuple(new), (x, value, gradient, inner)
         )
         s, y = new_x - x, new_gradient - gradient
-        curved = accepted & (s @ y > 1e-10 * jnp.linalg.norm(s) * jnp.linalg.norm(y))  # real product
+        curved = accepted & curves(s @ y, jnp.linalg.norm(s), jnp.linalg.norm(y))  # real product
         pairs = pairs.push(s, y, curved)
         i = i + 1
         history = history.at[i].set(new_value)

@@ -29,7 +29,7 @@ def convergence(results: Results, checkpoints: tuple[int, ...], axis: str, words
         figure = Figure(figsize=(6.4, 4.4), layout="constrained")
         axes = figure.subplots()
         values = results.dataset[axis].values.tolist()
-        styles = dict(zip(results.schemes, itertools.cycle(("-", "--")), strict=False))
+        styles = dict(zip(results.schemes, itertools.cycle(("-", "--", "-.", ":")), strict=False))
         counts = []
         for (scheme, style), (number, value) in itertools.product(styles.items(), enumerate(values)):
             histories = results.values("history", scheme, {axis: value})

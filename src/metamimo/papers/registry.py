@@ -78,6 +78,7 @@ FIGURES |= {
     for name, title in (
         ("fig1", "Sum rate against the budget, for what designers know of channel and coupling"),
         ("fig1-delta", "Sum rate against the error of the channel estimates"),
+        ("messages", "Sum rate against exchanges of amplitudes"),
     )
 }
 FIGURES |= {

@@ -5,6 +5,7 @@ from metamimo.registry import Registry
 SCHEMES = Registry(
     "scheme",
     {
+        "cell-free-joint": "metamimo.schemes.cell_free_joint:cell_free_joint",
         "digital-pre": "metamimo.schemes.hybrid_alternating:digital_pre",
         "dpc-nosim": "metamimo.schemes.dpc_nosim:dpc_nosim",
         "hybrid-fp": "metamimo.schemes.hybrid_alternating:hybrid_fp",

@@ -4,9 +4,6 @@ It computes with the functions of `metamimo.schemes.cell_free` and nothing else,
 the single-process scheme step by step.
 """
 
-import threading
-from typing import Any
-
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -27,19 +24,13 @@ from metamimo.schemes.cell_free import (
     tracked,
 )
 from metamimo.schemes.cell_free_network import draw
-from metamimo.schemes.messages import Traffic, message, quantised
+from metamimo.schemes.station_messages import Correspondent
 from metamimo.surfaces.base import Surface
 
 Amplitudes = Complex[np.ndarray, "freq user user2"]
-Letter = tuple[int, int]
-"""Exchange and step of it that a message in the ring belongs to."""
 
 
-class ExchangeStopped(RuntimeError):
-    """A sum over the ring did not come to its end, because a station of it was lost."""
-
-
-class StationProcess:
+class StationProcess(Correspondent):
     """A station that answers calls, as a dask actor or in this process.
 
     An iteration is `aim`, one or more `attempt`, `settle`; `look` comes before the first and after a loss. After `look`
@@ -55,7 +46,8 @@ class StationProcess:
     def __init__(self, number: int, known: tuple, key: np.ndarray, bits: int | None) -> None:
         """Take what the station knows."""
         require_x64("a station")
-        self._number, self._bits = number, bits
+        super().__init__(number)
+        self._bits = bits
         known = jax.tree.map(jnp.asarray, known)
         self._own: tuple[Rules, Surface, Station] = known[:3]
         self._channel, self._sampler, self._point = known[3:]
@@ -65,19 +57,13 @@ class StationProcess:
         self._heard: Heard
         self._goals: list[Point] = []
         self._attempts: dict[int, tuple[Point, Heard]] = {}
-        self._sums: dict[int | None, Amplitudes] = {}
-        self._waiting: tuple[int | None, Amplitudes]
         self._settled = 0
-        self._sent = Traffic()
-        self._next: Any = None
-        self._inbox: dict[Letter, np.ndarray] = {}
-        self._mail, self._stopped = threading.Condition(), False
 
     def look(self, t: int) -> None:
         """Compute the amplitudes where the station stands, on the sample of iteration t; what was best is void."""
         self._best = self._point
         self._heard = _listen(*self._own, self._point, self._sample(t))
-        self._waiting = None, np.asarray(self._heard.amplitudes)
+        self._send(None, self._heard.amplitudes, self._bits)
 
     def aim(self, t: int) -> int:
         """Compute gradients and targets from the summed amplitudes; return how many targets there are."""
@@ -88,7 +74,7 @@ class StationProcess:
         """Compute the amplitudes a share of the way to a target, on the channel sample of iteration t + 1."""
         goal = self._goals[target]
         self._attempts[target] = _attempt(*self._own, self._point, goal, gamma, self._sample(t + 1))
-        self._waiting = target, np.asarray(self._attempts[target][1].amplitudes)
+        self._send(target, self._attempts[target][1].amplitudes, self._bits)
 
     def settle(self, t: int, target: int | None, better: bool) -> None:
         """End iteration t: go to an attempt, or stay; asked twice, do it once."""
@@ -101,80 +87,10 @@ class StationProcess:
         if better:
             self._best = self._point
 
-    def outgoing(self) -> Amplitudes:
-        """Return the message with the amplitudes that wait."""
-        return self._message(self._waiting[1])
-
-    def incoming(self, z: Amplitudes) -> None:
-        """Take the sum of all amplitudes."""
-        self._sums[self._waiting[0]] = z
-
-    def connect(self, following: Any) -> None:
-        """Learn who comes next in the ring, and forget letters of another one."""
-        self._next, self._stopped = following, False
-        self._inbox.clear()
-
-    def ring(self, exchange: int, place: int, size: int, timeout: float) -> Amplitudes:
-        """Sum the amplitudes that wait over the ring: partial sums go round once, then the sums.
-
-        Args:
-            exchange: number of this exchange, so that late letters of another are not mistaken.
-            place: of this station in the ring.
-            size: stations in the ring.
-            timeout: how long to wait for a letter [s].
-
-        Returns:
-            The sum, at every station the same bits.
-
-        Raises:
-            ExchangeStopped: if the ring was told to stop, or a letter did not come.
-        """
-        waiting = self._waiting[1]
-        parts = np.array_split(waiting.ravel(), size)
-        for step in range(2 * (size - 1)):
-            going, coming = (place - step) % size, (place - step - 1) % size
-            if step < size:
-                # From here on the part is a sum, and everybody has to have it with the same rounding.
-                parts[going] = quantised(parts[going], self._bits)
-            self._sent += message(parts[going].size, self._bits)
-            # Nobody waits for the receipt: that letters come round is what counts, and a lost neighbour gives none.
-            self._next.letter((exchange, step), parts[going])
-            letter = self._letter((exchange, step), timeout)
-            parts[coming] = parts[coming] + letter if step < size - 1 else letter
-        z = np.concatenate(parts).reshape(waiting.shape)
-        self.incoming(z)
-        return z
-
-    async def letter(self, name: Letter, content: np.ndarray) -> None:
-        """Take a letter from the station before in the ring, while `ring` waits for it in another thread."""
-        with self._mail:
-            self._inbox[name] = content
-            self._mail.notify_all()
-
-    async def stop(self) -> None:
-        """Let `ring` give up."""
-        with self._mail:
-            self._stopped = True
-            self._mail.notify_all()
-
-    def sent(self) -> Traffic:
-        """Return what the station has sent so far."""
-        return self._sent
-
     def result(self, best: bool) -> tuple[np.ndarray, np.ndarray]:
         """Return coordinates of the state, and the precoder V: the best that were visited, or the last."""
         point = self._best if best else self._point
         return np.asarray(point.state), np.asarray(point.precoder)
-
-    def _message(self, z: Amplitudes) -> Amplitudes:
-        self._sent += message(z.size, self._bits)
-        return quantised(z, self._bits)
-
-    def _letter(self, name: Letter, timeout: float) -> np.ndarray:
-        with self._mail:
-            if not self._mail.wait_for(lambda: name in self._inbox or self._stopped, timeout) or self._stopped:
-                raise ExchangeStopped(f"station {self._number}: no letter {name} came")
-            return self._inbox.pop(name)
 
     def _sample(self, t: int) -> Complex[Array, "freq user element"]:
         return self._channel if self._sampler is None else _draw(self._sampler, self._key, t, self._number)

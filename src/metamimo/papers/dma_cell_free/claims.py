@@ -23,6 +23,7 @@ PERFECT, IMPERFECT = "Perfect CSI", "Imperfect CSI"
 FRESH, POSTERIOR = "Robust, fresh estimates", "Robust, one estimate"
 MISMATCHED, IDEAL = "w/o MC, mismatched", "w/o MC, ideal"
 RANDOM, LINEAR, BENCHMARK = "Random F", "Robust, linear steps", "Perfect CSI, L-BFGS"
+LINEAR_STEPS, QUASI_NEWTON = "Perfect CSI, linear steps", "Perfect CSI, L-BFGS on the messages"
 SEEN = (FRESH, POSTERIOR, IMPERFECT, MISMATCHED, RANDOM, LINEAR)
 """Curves of the true antenna whose designers know less than the perfect one."""
 EVERY = (PERFECT, IDEAL, BENCHMARK, *SEEN)
@@ -118,6 +119,59 @@ def fig1_delta(errors: Grid) -> tuple[Claim, ...]:
             "the gap between perfect CSI and the robust design shrinks with the error",
             "differences of gaps > 0",
             all_positive(_gaps((FRESH, POSTERIOR, IMPERFECT), errors)),
+        ),
+    )
+
+
+def messages(powers: Grid, checkpoints: tuple[int, ...]) -> tuple[Claim, ...]:
+    """Return the claims on the rate against messages.
+
+    Args:
+        powers: budgets of a station [dB over 1e-3 A^2].
+        checkpoints: iterations at which the history is kept.
+    """
+    infinite = float("inf")
+
+    def after(scheme: str, power: Number, iterations: int) -> Samples:
+        place = checkpoints.index(iterations)
+        return lambda results: results.values("history", scheme, {POWER: power})[..., place]
+
+    early = {
+        f"rate at {power:g} after {n} iterations": minus(after(QUASI_NEWTON, power, n), after(PERFECT, power, n))
+        for power in powers
+        for n in (200, 400, 1000)
+    }
+    left = {
+        f"gap closed at {power:g}": (
+            minus(at(QUASI_NEWTON, POWER, power, RATE), after(PERFECT, power, 200)),
+            minus(at(BENCHMARK, POWER, power, RATE), after(PERFECT, power, 200)),
+        )
+        for power in powers
+    }
+    return (
+        Claim(
+            "M-above",
+            "on the same messages L-BFGS is above the source's steps",
+            "differences > 0 after 200, 400 and 1000 iterations",
+            all_positive(early),
+        ),
+        Claim(
+            "M-gap",
+            "L-BFGS on the messages closes most of the gap from the source's steps to L-BFGS that is told all",
+            "share of the gap above 0.5",
+            all_within(left, 0.5, infinite),
+        ),
+        Claim(
+            "M-steps",
+            "the structured steps are above the source's linear ones",
+            "differences > 0 after 200 and 1000 iterations",
+            all_positive(
+                {
+                    f"rate at {power:g} after {n}": minus(after(PERFECT, power, n), after(LINEAR_STEPS, power, n))
+                    for power in powers
+                    for n in (200, 1000)
+                }
+            ),
         ),
     )
 

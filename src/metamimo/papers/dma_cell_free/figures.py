@@ -1,8 +1,8 @@
-"""Figure 1 of the paper, and the same over the error of the channel estimates, as studies."""
+"""Figure 1 of the paper, the same over the error of the estimates, and the rate against messages, as studies."""
 
 import importlib
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from metamimo.experiments.claims import Claim
 from metamimo.experiments.config import Axis, Experiment, Scalar, SchemeChoice
@@ -21,6 +21,9 @@ FULL = CellFreeDma()
 REDUCED = CellFreeDma(n_stations=3, n_users=3, n_subcarriers=4, n_slots=16, n_feeds=2)
 """The scale at which the specification measured."""
 FULL_ITERATIONS, QUICK_ITERATIONS = 300, 200
+MESSAGES_TRIALS, MESSAGES_ITERATIONS, MESSAGES_FIRST = 20, 1000, 100
+CHECKPOINTS = (0, 1, 2, 3, 5, 7, 10, 14, 20, 28, 40, 57, 80, 100, 113, 160, 200, 226, 320, 400, 453, 640, 800, 1000)
+"""Iterations at which the rate against messages is kept."""
 
 VARIABLES = (
     Variable("sum_rate", unit="bit/s/Hz", long_name="Sum rate on the true channel"),
@@ -43,6 +46,12 @@ def compute(experiment: Experiment, task: Task) -> "Mapping[str, np.ndarray]":
     return importlib.import_module("metamimo.papers.dma_cell_free.simulate").compute(experiment, task)
 
 
+def compute_history(experiment: Experiment, task: Task) -> "Mapping[str, np.ndarray]":
+    """Run one task whose results hold the history at the checkpoints."""
+    simulate = importlib.import_module("metamimo.papers.dma_cell_free.simulate")
+    return simulate.compute(experiment, task, checkpoints=CHECKPOINTS)
+
+
 def fig1(mode: str) -> Study:
     """Return Fig. 1: sum rate against the budget, for what designers know of channel and coupling."""
     powers = (0.0, 5.0, 10.0, 15.0, 20.0, 25.0, 30.0) if mode == "full" else (0.0, 15.0, 30.0)
@@ -63,6 +72,45 @@ def fig1_delta(mode: str) -> Study:
     return _study(
         "fig1-delta", "Sum rate against the error of the estimates", axis, _csi(mode), claims.fig1_delta(errors), mode
     )
+
+
+def messages(mode: str) -> Study:
+    """Return the sum rate against the exchanges of amplitudes, for the source's steps and L-BFGS on the same messages.
+
+    An iteration of the source's steps is one exchange; one of L-BFGS is one for every step that its line search tries,
+    about 1.1, and a tenth of one for its inner products. `exchanges` is what a whole run takes.
+    """
+    powers = (0.0, 15.0, 30.0)
+    steps: dict[str, Scalar] = {"max_iterations": MESSAGES_ITERATIONS, "tolerance": 0.0, "safeguard": False}
+    long: dict[str, Scalar] = {"first_steps": MESSAGES_FIRST, "max_iterations": MESSAGES_ITERATIONS - MESSAGES_FIRST}
+    curves = (
+        SchemeChoice(label=claims.PERFECT, scheme="ssca", options=steps),
+        SchemeChoice(
+            label=claims.LINEAR_STEPS, scheme="ssca", options={**steps, "surrogate": "linear", "coordinate": "F"}
+        ),
+        SchemeChoice(label=claims.QUASI_NEWTON, scheme="cell-free-joint", options=long),
+        _benchmark(mode),
+    )
+    history = Variable("history", dims=("checkpoint",), unit="bit/s/Hz", long_name="Sum rate after an iteration")
+    return _study(
+        "messages",
+        "Sum rate against exchanges of amplitudes",
+        Axis(name="power_dbm", values=powers, unit="dBm", label="Budget of a station $P$, over 1e-3 A$^2$"),
+        curves,
+        claims.messages(powers, CHECKPOINTS),
+        mode,
+        trials=MESSAGES_TRIALS,
+        compute=compute_history,
+        variables=(*VARIABLES, history),
+        sizes={"user": "n_users", "checkpoint": len(CHECKPOINTS)},
+        picture=_convergence,
+    )
+
+
+def _convergence(results: Any) -> Any:
+    """Draw the rate against messages; pictures are loaded only where one is drawn."""
+    pictures = importlib.import_module("metamimo.papers.pictures")
+    return pictures.convergence(results, CHECKPOINTS, "power_dbm", "{:g} dBm", "Sum rate [bit/s/Hz]")
 
 
 def _csi(mode: str) -> tuple[SchemeChoice, ...]:
@@ -101,7 +149,17 @@ def _benchmark(mode: str) -> SchemeChoice:
 
 
 def _study(
-    figure: str, title: str, axis: Axis, curves: tuple[SchemeChoice, ...], checks: tuple[Claim, ...], mode: str
+    figure: str,
+    title: str,
+    axis: Axis,
+    curves: tuple[SchemeChoice, ...],
+    checks: tuple[Claim, ...],
+    mode: str,
+    *,
+    trials: int = FULL_TRIALS,
+    compute: Any = compute,
+    variables: tuple[Variable, ...] = VARIABLES,
+    **shown: Any,
 ) -> Study:
     full = mode == "full"
     scenario = FULL if full else REDUCED
@@ -111,20 +169,12 @@ def _study(
         scenario=scenario,
         axes=(axis,),
         schemes=curves,
-        trials=FULL_TRIALS if full else QUICK_TRIALS,
+        trials=trials if full else QUICK_TRIALS,
         chunk=5 if full else QUICK_TRIALS,
         seed=SEED,
         cites=(CITATION,),
         claims=tuple(claim.id for claim in checks),
     )
-    return Study(
-        experiment,
-        compute,
-        VARIABLES,
-        "sum_rate",
-        sizes={"user": "n_users"},
-        panels=(Panel("sum_rate"), Panel("radiated", y_scale="log")),
-        claims=checks,
-        # The algorithm ends after a number of iterations, as the source's does.
-        converged=(0, 1),
-    )
+    fields = {"sizes": {"user": "n_users"}, "panels": (Panel("sum_rate"), Panel("radiated", y_scale="log")), **shown}
+    # The algorithm ends after a number of iterations, as the source's does.
+    return Study(experiment, compute, variables, "sum_rate", claims=checks, converged=(0, 1), **fields)

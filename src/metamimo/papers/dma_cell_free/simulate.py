@@ -18,7 +18,7 @@ from metamimo.experiments.tasks import Task
 from metamimo.geometry.planar import grid_shape, line_positions
 from metamimo.geometry.users import users_in_discs
 from metamimo.metrics.evaluate import evaluate
-from metamimo.papers.chunks import Scene, View, run_chunk
+from metamimo.papers.chunks import Scene, Score, View, history_at, run_chunk
 from metamimo.papers.dma_cell_free.scenario import CellFreeDma
 from metamimo.physics.patterns import psd_root
 from metamimo.problem import Consumption, Limit, Link, Problem, Solution
@@ -68,13 +68,14 @@ class Sizes(eqx.Module):
     pathloss: Any = eqx.field(static=True)
 
 
-def compute(experiment: Experiment, task: Task) -> dict[str, np.ndarray]:
+def compute(experiment: Experiment, task: Task, checkpoints: tuple[int, ...] = ()) -> dict[str, np.ndarray]:
     """Return the results of one task, with a leading axis of `task.count` trials.
 
     Args:
         experiment: the experiment, whose scenario is a `CellFreeDma`; the options `csi` (a `Csi`) and `coupling` (a
             `Coupling`) of a scheme say what its designer knows.
         task: scheme, grid point and trials.
+        checkpoints: iterations at which the history is kept; none leaves it out.
 
     Returns:
         One array a variable of `figures.VARIABLES`.
@@ -83,7 +84,8 @@ def compute(experiment: Experiment, task: Task) -> dict[str, np.ndarray]:
         ConfigError: if an option is unknown.
     """
     choice = experiment.schemes[task.scheme].without("csi").without("coupling")
-    return run_chunk(choice, scene_of(experiment, task), measured, task, _scenario(experiment, task).n_users)
+    score = measured_with_history(checkpoints) if checkpoints else measured
+    return run_chunk(choice, scene_of(experiment, task), score, task, _scenario(experiment, task).n_users)
 
 
 def scene_of(experiment: Experiment, task: Task) -> Scene:
@@ -222,6 +224,20 @@ def measured(truth: Problem, solution: Solution) -> dict[str, Array]:
         "exchanges": solution.trials,
         "start_spread": solution.start_values.max() - solution.start_values.min(),
     }
+
+
+@functools.cache
+def measured_with_history(checkpoints: tuple[int, ...]) -> Score:
+    """Return `measured` with the history at the checkpoints; the same object each time.
+
+    Args:
+        checkpoints: iterations at which the history is kept.
+    """
+
+    def score(truth: Problem, solution: Solution) -> dict[str, Array]:
+        return measured(truth, solution) | {"history": history_at(checkpoints, solution)}
+
+    return score
 
 
 def _scenario(experiment: Experiment, task: Task) -> CellFreeDma:
