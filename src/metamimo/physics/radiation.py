@@ -36,8 +36,8 @@ class Aperture:
     >>> from metamimo.physics.patterns import DipoleOnPlane
     >>> slot = Aperture(DipoleOnPlane(), np.zeros((1, 3)), np.ones((1, 1)), wavelength=0.03)
     >>> beam = slot.main_beam()
-    >>> [round(float(angle), 3) for angle in (10 * np.log10(beam.directivity), beam.azimuth_width, beam.elevation_width)]
-    [4.771, 180.0, 90.0]
+    >>> round(10 * np.log10(beam.directivity), 3), round(beam.azimuth_width, 3), round(beam.elevation_width, 3)
+    (4.771, 180.0, 90.0)
     """
 
     radiators: Radiators
@@ -107,7 +107,7 @@ class Aperture:
             (elevation, lambda e: total(direction_of(azimuth, e))),
         )
         widths = [_half_power_width(cut, centre, value, self.step) for centre, cut in cuts]
-        return MainBeam(value, *(float(np.rad2deg(angle)) for angle in (azimuth, elevation, *widths)))
+        return MainBeam(value, *np.rad2deg([azimuth, elevation, *widths]).tolist())
 
 
 @dataclass(frozen=True)
