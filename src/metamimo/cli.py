@@ -174,15 +174,17 @@ def show(
     subcarrier: Annotated[int | None, typer.Option(metavar="K", help="From 0; the middle one if left out.")] = None,
 ) -> None:
     """Draw what a stored design radiates: its pattern, and the amplitude and phase of its elements."""
+    from metamimo.experiments.store import prepare_folder
     from metamimo.figures.beam_table import print_beam
     from metamimo.figures.curves import save
     from metamimo.figures.radiation import Shown, draw_radiation
     from metamimo.interop.design_file import StoredDesign
 
     shown = Shown.of(StoredDesign.read(design), station, subcarrier)
+    folder = design.parent if out is None else prepare_folder(out, "")
     print_beam(shown)
     name = f"{design.stem}-station{shown.station}-subcarrier{shown.subcarrier}"
-    for written in save(draw_radiation(shown), design.parent if out is None else out, name):
+    for written in save(draw_radiation(shown), folder, name):
         typer.echo(f"wrote   {written}")
 
 

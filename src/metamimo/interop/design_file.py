@@ -75,8 +75,9 @@ class Panel:
                 raise ConfigError(f"{name}: must be finite")
         if sizes["grid"] not in (1, sizes["freq"]):
             raise ShapeError(f"coupling: must be one matrix or one a subcarrier, {sizes['freq']}, got {sizes['grid']}")
-        if not (self.accepted >= 0).all():
-            raise ConfigError(f"accepted: must not be negative, got {self.accepted.min()} W")
+        idle = ~self.excitations.any((1, 2, 3))
+        if not ((self.accepted > 0) | (idle & (self.accepted == 0))).all():
+            raise ConfigError(f"accepted: must be positive where the elements are excited, got {self.accepted} W")
 
     @property
     def radiated(self) -> np.ndarray:
@@ -257,7 +258,7 @@ class StoredDesign:
             wrong = np.abs(coupling - expected).max() / np.abs(np.diagonal(expected)).max()
             if not wrong <= _COUPLING:
                 raise ConfigError(
-                    f"positions, pattern: their coupling matrix must be the one of the surface to {100 * _COUPLING:g} %, "
+                    f"positions, pattern: their coupling matrix must be that of the surface to {100 * _COUPLING:g} %, "
                     f"got {100 * wrong:.2g} % at station {station} and {frequency:g} Hz"
                 )
 

@@ -6,6 +6,8 @@ cos a).
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
 
 import numpy as np
 from scipy.ndimage import maximum_filter
@@ -13,6 +15,10 @@ from scipy.optimize import brentq, minimize
 
 from metamimo.errors import ConfigError
 from metamimo.physics.patterns import Radiators
+
+Angle = np.ndarray | float
+Pattern = Callable[[np.ndarray], Any]
+"""Directivity of unit vectors (..., 3), a number for a single one."""
 
 _BLOCK = 1 << 20
 """Directions times elements that are computed at once: 16 MiB for each polarisation."""
@@ -50,7 +56,7 @@ class Aperture:
         if not self.radiated > 0:
             raise ConfigError(f"excitations: must radiate, got {self.radiated} W")
 
-    @property
+    @cached_property
     def radiated(self) -> float:
         """Return x^H C x of all streams [W], which is the integral of `intensity` over the sphere."""
         x = self.excitations
@@ -94,10 +100,9 @@ class Aperture:
 
     def main_beam(self) -> "MainBeam":
         """Return the direction of the largest directivity; of equal ones, that nearest to boresight."""
-        power = self.radiated
 
-        def total(direction: np.ndarray) -> np.ndarray:
-            return 4 * np.pi * self.intensity(direction).sum(-1) / power
+        def total(direction: np.ndarray) -> np.ndarray | float:
+            return self.directivity(direction).sum(-1)
 
         peak = _peak(total, self.step)
         azimuth, elevation = angles_of(peak)
@@ -128,7 +133,7 @@ class MainBeam:
     elevation_width: float
 
 
-def direction_of(azimuth: np.ndarray | float, elevation: np.ndarray | float) -> np.ndarray:
+def direction_of(azimuth: Angle, elevation: Angle) -> np.ndarray:
     """Return unit vectors, shape (..., 3), of angles in radians.
 
     >>> direction_of(0.0, 0.0)
@@ -138,7 +143,7 @@ def direction_of(azimuth: np.ndarray | float, elevation: np.ndarray | float) -> 
     return np.stack([np.cos(e) * np.sin(a), np.sin(e), np.cos(e) * np.cos(a)], axis=-1)
 
 
-def angles_of(direction: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def angles_of(direction: np.ndarray) -> tuple[Angle, Angle]:
     """Return azimuth and elevation of unit vectors of shape (..., 3) [rad].
 
     >>> [round(float(np.rad2deg(angle)), 6) for angle in angles_of(direction_of(np.deg2rad(30.0), np.deg2rad(-20.0)))]
@@ -147,7 +152,7 @@ def angles_of(direction: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return np.arctan2(direction[..., 0], direction[..., 2]), np.arcsin(np.clip(direction[..., 1], -1, 1))
 
 
-def _peak(total: Callable[[np.ndarray], np.ndarray], step: float) -> np.ndarray:
+def _peak(total: Pattern, step: float) -> np.ndarray:
     """Return the direction of the maximum: the best of the local ones on a grid, each refined."""
     rings = int(np.ceil(np.pi / step)) + 1
     theta = np.linspace(0, np.pi, rings)[:, None]
@@ -161,13 +166,13 @@ def _peak(total: Callable[[np.ndarray], np.ndarray], step: float) -> np.ndarray:
     return _best(total, np.array(refined))[0]
 
 
-def _best(total: Callable[[np.ndarray], np.ndarray], directions: np.ndarray) -> np.ndarray:
+def _best(total: Pattern, directions: np.ndarray) -> np.ndarray:
     """Return directions in the order of falling values; those equal but for rounding, by their angle to boresight."""
     values = total(directions)
     return directions[np.lexsort((-directions[:, 2], -np.round(values / values.max(), 9)))]
 
 
-def _refined(total: Callable[[np.ndarray], np.ndarray], start: np.ndarray, step: float) -> np.ndarray:
+def _refined(total: Pattern, start: np.ndarray, step: float) -> np.ndarray:
     """Climb from a direction, on the plane that touches the sphere there."""
     first = np.cross(start, [0.0, 1.0, 0.0] if abs(start[1]) < 0.9 else [1.0, 0.0, 0.0])
     first /= np.linalg.norm(first)
@@ -185,7 +190,7 @@ def _refined(total: Callable[[np.ndarray], np.ndarray], start: np.ndarray, step:
     return towards(found.x) if -found.fun > 1 else start
 
 
-def _half_power_width(cut: Callable[[np.ndarray], np.ndarray], centre: float, peak: float, step: float) -> float:
+def _half_power_width(cut: Callable[[Any], Any], centre: float, peak: float, step: float) -> float:
     """Return the angle between the nearest half-power points on both sides, nan if there are none [rad]."""
     offsets = np.linspace(0, np.pi, int(np.ceil(np.pi / step)) + 1)
     width = 0.0
