@@ -178,7 +178,14 @@ def _draw_elements(shown: Shown, amplitude: "Axes", phase: "Axes") -> None:
     shown_of = "" if front.all() else f", {front.sum()} of {len(front)} elements, in front"
     pictures = (
         (amplitude, decibel, "viridis", (decibel.min(), 0.0), "Amplitude over the largest (dB)", "all streams"),
-        (phase, np.rad2deg(np.angle(strongest)), "twilight", (-180, 180), "Phase (degree)", f"strongest stream, of user {user + 1}"),
+        (
+            phase,
+            np.rad2deg(np.angle(strongest)),
+            "twilight",
+            (-180, 180),
+            "Phase (degree)",
+            f"strongest stream, of user {user + 1}",
+        ),
     )
     for axes, values, colours, limits, label, whose in pictures:
         _draw_squares(axes, millimetres, pitch, values, colours, limits, label)

@@ -245,7 +245,7 @@ class StoredDesign:
             users = tree["users"].values if "users" in tree else None
             return cls(frequencies=tree["frequencies"].values, panels=tuple(panels), users=users)
         except KeyError as error:
-            raise ConfigError(f"design: {path} is incomplete, there is no {error}") from error
+            raise ConfigError(f"design: {path} is incomplete ({error})") from error
         except (TypeError, ValueError) as error:
             raise ConfigError(f"design: {path}: {error}") from error
 
