@@ -1,7 +1,7 @@
 """Field pictures of a stored design: cuts and map of its directivity, amplitude and phase of its elements."""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
@@ -98,13 +98,14 @@ def draw_radiation(shown: Shown) -> "Figure":
         _draw_map(shown, axes["map"])
         beam, circle = shown.beam, np.linspace(-np.pi, np.pi, 2 * int(np.ceil(np.pi / _fine(shown))) + 1)
         level, side = np.deg2rad([beam.elevation, beam.azimuth])
-        _draw_cut(shown, circle, direction_of(circle, level), axes["azimuth"])
-        _draw_cut(shown, circle, direction_of(side, circle), axes["elevation"])
+        _draw_cut(shown, circle, direction_of(circle, level), cast("PolarAxes", axes["azimuth"]))
+        _draw_cut(shown, circle, direction_of(side, circle), cast("PolarAxes", axes["elevation"]))
         axes["azimuth"].set_title(f"azimuth, at elevation {beam.elevation:.1f}° (dBi)", fontsize="small")
         axes["elevation"].set_title(f"elevation, at azimuth {beam.azimuth:.1f}° (dBi)", fontsize="small")
         _draw_elements(shown, axes["amplitude"], axes["phase"])
         axes["names"].axis("off")
-        axes["names"].legend(*axes["azimuth"].get_legend_handles_labels(), loc="upper left", title="radiated power of")
+        drawn = axes["azimuth"].get_legend_handles_labels()
+        axes["names"].legend(*drawn, loc="upper left", title="part in the directivity")
     return figure
 
 
@@ -160,36 +161,32 @@ def _draw_cut(shown: Shown, angles: np.ndarray, directions: np.ndarray, axes: "P
 
 
 def _draw_elements(shown: Shown, amplitude: "Axes", phase: "Axes") -> None:
-    """Draw amplitude and phase of the foremost elements; those at one place count together."""
+    """Draw the amplitude of all streams together and the phase of the strongest one."""
     aperture = shown.aperture
-    front = np.isclose(aperture.positions[:, 2], aperture.positions[:, 2].max(), atol=1e-6 * aperture.wavelength)
-    positions, x = aperture.positions[front, :2], aperture.excitations[front]
-    places, number = np.unique(np.round(positions / aperture.wavelength, 6), axis=0, return_inverse=True)
-    power = np.zeros(len(places))
-    np.add.at(power, number, (np.abs(x) ** 2).sum(1))
+    front = aperture.positions[:, 2] > aperture.positions[:, 2].max() - 1e-6 * aperture.wavelength
+    x = aperture.excitations[front]
     stream = int((np.abs(x) ** 2).sum(0).argmax())
-    strongest = np.zeros(len(places), complex)
-    for one, place in zip(x[:, stream], number, strict=True):
-        strongest[place] = max(strongest[place], one, key=abs)
-    millimetres = places * aperture.wavelength * 1e3
-    pitch = _pitch(places) * aperture.wavelength * 1e3
+    places, power, strongest = _joined(aperture.positions[front, :2] / aperture.wavelength, x, stream)
+    millimetres, pitch = (1e3 * aperture.wavelength * lengths for lengths in (places, _pitch(places)))
     user = stream * shown.design.panels[shown.station].excitations.shape[1] // x.shape[1]
-    decibel = 10 * np.log10(np.maximum(power / power.max(), 10 ** (-_RANGE_DB / 10)))
-    shown_of = "" if front.all() else f", {front.sum()} of {len(front)} elements, in front"
-    pictures = (
-        (amplitude, decibel, "viridis", (decibel.min(), 0.0), "Amplitude over the largest (dB)", "all streams"),
-        (
-            phase,
-            np.rad2deg(np.angle(strongest)),
-            "twilight",
-            (-180, 180),
-            "Phase (degree)",
-            f"strongest stream, of user {user + 1}",
-        ),
-    )
-    for axes, values, colours, limits, label, whose in pictures:
-        _draw_squares(axes, millimetres, pitch, values, colours, limits, label)
-        axes.set_title(f"elements, {whose}{shown_of}", fontsize="small")
+    decibel = _decibel(power / max(power.max(), np.finfo(float).tiny), -_RANGE_DB)
+    lowest = min(decibel.min(), -1.0)
+    _draw_squares(amplitude, millimetres, pitch, decibel, "viridis", (lowest, 0.0), "Amplitude over the largest (dB)")
+    degrees = np.rad2deg(np.angle(strongest))
+    _draw_squares(phase, millimetres, pitch, degrees, "twilight", (-180.0, 180.0), "Phase (degree)")
+    which = "" if front.all() else f", {front.sum()} of {len(front)} elements, in front"
+    amplitude.set_title(f"elements, all streams{which}", fontsize="small")
+    phase.set_title(f"elements, strongest stream, of user {user + 1}{which}", fontsize="small")
+
+
+def _joined(positions: np.ndarray, x: np.ndarray, stream: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return places, the power of all elements at each, and the excitation of the strongest there by one stream."""
+    places, number = np.unique(np.round(positions, 6), axis=0, return_inverse=True)
+    power = np.bincount(number, (np.abs(x) ** 2).sum(1))
+    strongest = np.zeros(len(places), complex)
+    order = np.argsort(np.abs(x[:, stream]), kind="stable")
+    strongest[number[order]] = x[order, stream]  # the last one stays
+    return places, power, strongest
 
 
 def _draw_squares(
@@ -204,7 +201,7 @@ def _draw_squares(
     from matplotlib.collections import PatchCollection
     from matplotlib.patches import Rectangle
 
-    squares = [Rectangle(tuple(place - pitch / 2), pitch, pitch) for place in places]
+    squares = [Rectangle((x - pitch / 2, y - pitch / 2), pitch, pitch) for x, y in places]
     drawn = PatchCollection(squares, cmap=colours, edgecolor="none")
     drawn.set_array(values)
     drawn.set_clim(*limits)

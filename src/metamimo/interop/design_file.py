@@ -241,9 +241,10 @@ class StoredDesign:
             given = f"{about.get('format')!r}, version {about.get('version')}"
             raise ConfigError(f"design: {path} must be of the format {FORMAT!r}, version {VERSION} (given: {given})")
         try:
-            panels = [_panel(tree[f"station{station}"].to_dataset()) for station in range(len(tree.children))]
-            users = tree["users"].values if "users" in tree else None
-            return cls(frequencies=tree["frequencies"].values, panels=tuple(panels), users=users)
+            shared, stations = tree.to_dataset(), range(len(tree.children))
+            panels = tuple(_panel(tree.children[f"station{station}"].to_dataset()) for station in stations)
+            users = shared["users"].values if "users" in shared else None
+            return cls(frequencies=shared["frequencies"].values, panels=panels, users=users)
         except KeyError as error:
             raise ConfigError(f"design: {path} is incomplete ({error})") from error
         except (TypeError, ValueError) as error:

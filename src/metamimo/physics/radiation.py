@@ -105,7 +105,7 @@ class Aperture:
             return self.directivity(direction).sum(-1)
 
         peak = _peak(total, self.step)
-        azimuth, elevation = angles_of(peak)
+        azimuth, elevation = (float(angle) for angle in angles_of(peak))
         value = float(total(peak))
         cuts = (
             (azimuth, lambda a: total(direction_of(a, elevation))),
