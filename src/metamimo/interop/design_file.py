@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from scipy.constants import speed_of_light
 
-from metamimo.conventions import SPEED_OF_LIGHT
 from metamimo.errors import ConfigError, ShapeError
 from metamimo.figures.files import replacing
 from metamimo.physics.patterns import ElementPattern, Radiators
@@ -203,7 +203,7 @@ class StoredDesign:
         x = panel.excitations[subcarrier].transpose(1, 0, 2).reshape(len(panel.positions), -1)
         if not x.any():
             raise ConfigError(f"station: {station} radiates nothing on subcarrier {subcarrier}")
-        return Aperture(panel.radiators, panel.positions, x, SPEED_OF_LIGHT / float(self.frequencies[subcarrier]))
+        return Aperture(panel.radiators, panel.positions, x, speed_of_light / float(self.frequencies[subcarrier]))
 
     def write(self, path: Path) -> Path:
         """Write a netCDF file, never half of one: a group for every station, complex numbers in two parts."""
@@ -255,7 +255,7 @@ class StoredDesign:
         panel = self.panels[station]
         grid = self.frequencies if len(panel.coupling) > 1 else [self.frequencies.mean()]
         for frequency, coupling in zip(grid, panel.coupling, strict=True):
-            expected = panel.radiators.coupling(panel.positions, SPEED_OF_LIGHT / float(frequency))
+            expected = panel.radiators.coupling(panel.positions, speed_of_light / float(frequency))
             wrong = np.abs(coupling - expected).max() / np.abs(np.diagonal(expected)).max()
             if not wrong <= _COUPLING:
                 raise ConfigError(

@@ -42,7 +42,7 @@ class Aperture:
     >>> from metamimo.physics.patterns import DipoleOnPlane
     >>> slot = Aperture(DipoleOnPlane(), np.zeros((1, 3)), np.ones((1, 1)), wavelength=0.03)
     >>> beam = slot.main_beam()
-    >>> round(10 * np.log10(beam.directivity), 3), round(beam.azimuth_width, 3), round(beam.elevation_width, 3)
+    >>> round(float(10 * np.log10(beam.directivity)), 3), round(beam.azimuth_width, 3), round(beam.elevation_width, 3)
     (4.771, 180.0, 90.0)
     """
 
