@@ -1,6 +1,7 @@
 """`metamimo show`: field pictures of a stored design, from every kind of surface and from a scheme."""
 
 import re
+import sys
 
 import jax
 import jax.numpy as jnp
@@ -12,6 +13,7 @@ from typer.testing import CliRunner
 
 from metamimo.channels.dipole_field import dipole_field
 from metamimo.cli import app
+from metamimo.figures.beam_table import beam_rows, print_beam
 from metamimo.figures.radiation import Shown, draw_radiation
 from metamimo.interop.design_file import Panel, StoredDesign
 from metamimo.physics.patterns import DipoleOnPlane
@@ -67,8 +69,6 @@ def test_every_kind_of_surface_is_shown(name, tmp_path):
 def test_table_has_gain_and_powers():
     """A lone slot of which 2 W are taken: 4.77 dBi, 3 dB less of gain, and a beam of 180 by 90 degrees."""
     one = StoredDesign(frequencies=np.array([10e9]), panels=(a_panel([[1.0]], np.zeros((1, 3)), accepted=2.0),))
-    from metamimo.figures.beam_table import beam_rows
-
     rows = dict(beam_rows(Shown.of(one)))
     assert rows["peak directivity"] == "4.77 dBi at azimuth 0.0°, elevation 0.0°"
     assert rows["peak realised gain"] == "1.76 dBi, over accepted power"
@@ -76,6 +76,15 @@ def test_table_has_gain_and_powers():
     assert rows["radiated power"] == "1 W (1 W on 1 subcarriers)"
     assert rows["accepted power"] == "2 W (2 W on 1 subcarriers)"
     assert rows["efficiency"] == "50 % (50 %)"
+
+
+def test_table_is_drawn_on_a_terminal(capsys, monkeypatch):
+    shown = Shown.of(StoredDesign(frequencies=np.array([10e9]), panels=(a_panel([[1, 1]], LINE),)))
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    print_beam(shown)
+    lines = capsys.readouterr().out.splitlines()
+    for name, value in beam_rows(shown):
+        assert any(re.fullmatch(rf"│ {name} +│ {re.escape(value)} +│", line) for line in lines), name
 
 
 def test_pictures_show_the_pattern_and_the_elements():

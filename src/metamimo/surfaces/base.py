@@ -128,7 +128,7 @@ class Surface(eqx.Module):
     def elements(self) -> tuple[Float[np.ndarray, "element 3"], Radiators] | None:
         """Return where the elements are [m] and how they radiate; None if the surface was not told.
 
-        Field pictures are drawn from it. Its coupling matrix is `coupling`.
+        Field pictures are drawn from it, on the host. The coupling matrix of these elements is `coupling`.
         """
         return None
 
