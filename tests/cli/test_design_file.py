@@ -89,6 +89,8 @@ def test_unequal_stations_keep_their_own_sizes(tmp_path):
         ("stacked", {"centres": None}, ConfigError, "centres: users are seen from the centres of 2 stations, got None"),
         ("stacked", {"centres": np.zeros((3, 3))}, ShapeError, "centres: must be those of 2 stations, got 3"),
         ("stacked", {"users": np.zeros((3, 3))}, ShapeError, r"users: must have shape \(2, 3\), got \(3, 3\)"),
+        ("stacked", {"users": CENTRES}, ConfigError, "users: must be numbers, and not where station 0 is"),
+        ("stacked", {"users": np.full((2, 3), np.nan)}, ConfigError, "users: must be numbers"),
         ("parallel_plate", {"positions": np.zeros((8, 3)), "pattern": Isotropic()}, ConfigError, "knows where its ele"),
     ],
 )

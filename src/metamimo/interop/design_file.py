@@ -114,6 +114,8 @@ class StoredDesign:
                 )
             if self.users is not None and self.users.shape != (users, 3):
                 raise ShapeError(f"users: must have shape {(users, 3)}, got {self.users.shape}")
+            if self.users is not None and not (np.linalg.norm(self.users - panel.centre, axis=1) > 0).all():
+                raise ConfigError(f"users: must be numbers, and not where station {station} is, got {self.users}")
             self._check_coupling(station)
 
     @classmethod
@@ -147,6 +149,19 @@ class StoredDesign:
             ConfigError: if positions or pattern are missing, given to a surface that knows its own, or do not belong to
                 the coupling matrix of the surface.
             ShapeError: if shapes do not fit.
+
+        >>> import jax
+        >>> from metamimo import Design, FullyDigital, Link
+        >>> from metamimo.physics.patterns import Isotropic
+        >>> jax.config.update("jax_enable_x64", True)
+        >>> places = np.array([[0.0, 0.0, 0.0], [0.025, 0.0, 0.0]])  # a quarter wavelength apart
+        >>> antennas = FullyDigital.build(Isotropic().coupling(places, 0.1))
+        >>> channel, ones = jax.numpy.ones((1, 1, 2), complex), jax.numpy.ones((1, 1, 1, 2, 1), complex)
+        >>> link = Link.broadcast(antennas, channel, noise_power=1.0, bandwidth=1.0, frequency=2.998e9)
+        >>> design = Design((antennas.feasible.random(jax.random.key(0), (1,)),), ones)
+        >>> (panel,) = StoredDesign.of(link, design, positions=places, pattern=Isotropic()).panels
+        >>> print(panel.accepted, panel.radiated.round(3))
+        [2.] [3.273]
         """
         stations = link.serves.shape[0]
         if centres is None and users is not None and stations > 1:
