@@ -134,11 +134,11 @@ def _draw_map(shown: Shown, axes: "Axes") -> None:
     axes.grid(visible=False)
     image = axes.imshow(values, extent=box, origin="lower", vmin=peak - _RANGE_DB, vmax=peak, interpolation="nearest")
     axes.figure.colorbar(image, ax=axes, label="Directivity (dBi)")
-    for user, direction in shown.users().items():
-        if direction[2] > 0:
-            axes.plot(*direction[:2], "o", mfc="none", mec="w", mew=2.4, ms=9)
-            axes.plot(*direction[:2], "o", mfc="none", mec=f"C{user}", ms=9)
-            axes.annotate(f"{user + 1}", direction[:2], color="w", xytext=(6, 6), textcoords="offset points")
+    for user, (x, y, ahead) in shown.users().items():
+        if ahead > 0:
+            axes.plot(x, y, "o", mfc="none", mec="w", mew=2.4, ms=9)
+            axes.plot(x, y, "o", mfc="none", mec=f"C{user}", ms=9)
+            axes.annotate(f"{user + 1}", (x, y), color="w", xytext=(6, 6), textcoords="offset points")
     axes.set(xlabel="u = sin(theta) cos(phi)", ylabel="v = sin(theta) sin(phi)", aspect="equal")
     axes.set_title(f"half space in front, peak {peak:.1f} dBi", fontsize="small")
 
