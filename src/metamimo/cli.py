@@ -165,6 +165,30 @@ def check_physics(
 
 
 @app.command(cls=Guarded)
+def show(
+    design: Annotated[Path, typer.Argument(metavar="DESIGN", help="A file that `StoredDesign.write` made.")],
+    out: Annotated[Path | None, typer.Option(metavar="DIR", help="Pictures go there; beside DESIGN if left out.")] = (
+        None
+    ),
+    station: Annotated[int, typer.Option(metavar="B", help="Which base station, from 0.")] = 0,
+    subcarrier: Annotated[int | None, typer.Option(metavar="K", help="From 0; the middle one if left out.")] = None,
+) -> None:
+    """Draw what a stored design radiates: its pattern, and the amplitude and phase of its elements."""
+    from metamimo.experiments.store import prepare_folder
+    from metamimo.figures.beam_table import print_beam
+    from metamimo.figures.curves import save
+    from metamimo.figures.radiation import Shown, draw_radiation
+    from metamimo.interop.design_file import StoredDesign
+
+    shown = Shown.of(StoredDesign.read(design), station, subcarrier)
+    folder = design.parent if out is None else prepare_folder(out, "")
+    print_beam(shown)
+    name = f"{design.stem}-station{shown.station}-subcarrier{shown.subcarrier}"
+    for written in save(draw_radiation(shown), folder, name):
+        typer.echo(f"wrote   {written}")
+
+
+@app.command(cls=Guarded)
 def status(folder: ResultFolder) -> None:
     """Say what lies in a folder: finished tasks, realisations, damage."""
     from metamimo.errors import StoreError

@@ -62,14 +62,14 @@ def draw(results: Results, panels: Sequence[Panel]) -> "Figure":
     return figure
 
 
-def save(figure: "Figure", folder: Path) -> list[Path]:
-    """Write ``figure.png`` and ``figure.pdf`` without dates, so that equal data give equal files."""
+def save(figure: "Figure", folder: Path, name: str = "figure") -> list[Path]:
+    """Write ``NAME.png`` and ``NAME.pdf`` without dates, so that equal data give equal files."""
     import matplotlib.style
 
     paths = []
     with matplotlib.style.context(STYLE):
         for kind, metadata in _METADATA.items():
-            paths.append(folder / f"figure.{kind}")
+            paths.append(folder / f"{name}.{kind}")
             with replacing(paths[-1]) as aside:
                 figure.savefig(aside, format=kind, metadata=metadata)
     return paths

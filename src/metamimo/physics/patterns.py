@@ -1,4 +1,4 @@
-"""Element patterns: one object gives the directivity of an element and the coupling matrix of an array of them.
+"""Element patterns: one object gives the far field of the elements of an array and their coupling matrix.
 
 C_nm = integral dOmega D(r) / (4 pi) exp(j k r . (r_m - r_n)), so that the array radiates x^H C x watts. Under isotropic
 scattering C is also the correlation matrix of the channel: drawing with one and budgeting with another would create or
@@ -14,16 +14,39 @@ from scipy.special import spherical_jn
 from metamimo.geometry.planar import displacements
 
 
-class ElementPattern(ABC):
-    """How one element radiates; add a pattern by subclassing."""
+class Radiators(ABC):
+    """How the elements of an array radiate, each in its own way; where all are alike, see `ElementPattern`."""
+
+    @abstractmethod
+    def rows(self, direction: np.ndarray, positions: np.ndarray, wavelength: float) -> np.ndarray:
+        """Return what every element contributes to the far field.
+
+        Args:
+            direction: unit vectors, shape (..., 3).
+            positions: of the elements, shape (n, 3) [m].
+            wavelength: wavelength [m].
+
+        Returns:
+            E, shape (..., polarisation, n), of such a size that excitations x radiate |E x|^2 / (4 pi) W/sr, summed
+            over orthogonal polarisations.
+        """
+
+    @abstractmethod
+    def coupling(self, positions: np.ndarray, wavelength: float) -> np.ndarray:
+        """Return C for element positions of shape (n, 3) [m]; shape (n, n), Hermitian, positive semidefinite."""
+
+
+class ElementPattern(Radiators):
+    """How one element radiates, where all are alike and turned alike; add a pattern by subclassing."""
 
     @abstractmethod
     def gain(self, direction: np.ndarray, wavelength: float) -> np.ndarray:
         """Return the gain per |x|^2 towards unit vectors of shape (..., 3)."""
 
-    @abstractmethod
-    def coupling(self, positions: np.ndarray, wavelength: float) -> np.ndarray:
-        """Return C for element positions of shape (n, 3) [m]; shape (n, n), Hermitian, positive semidefinite."""
+    def rows(self, direction: np.ndarray, positions: np.ndarray, wavelength: float) -> np.ndarray:
+        """Return sqrt(gain) exp(jk r . r_n): all elements send the same polarisation."""
+        phase = 2 * np.pi / wavelength * (direction @ positions.T)
+        return (np.sqrt(self.gain(direction, wavelength))[..., None] * np.exp(1j * phase))[..., None, :]
 
 
 @dataclass(frozen=True)

@@ -6,10 +6,12 @@ from typing import Any, Literal
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Complex, Float, Inexact
 
 from metamimo.errors import ConfigError
 from metamimo.linalg import cmatmul, hermitian
+from metamimo.physics.patterns import Radiators
 from metamimo.surfaces.feasible import FeasibleSet
 
 PowerKind = Literal["port", "accepted", "radiated"]
@@ -120,6 +122,13 @@ class Surface(eqx.Module):
         """Return X and Y with A(state) = X diag(state) Y, the state flattened; None if the response is not linear.
 
         Mean square errors are then quadratic in the state, which block descent schemes make use of.
+        """
+        return None
+
+    def elements(self) -> tuple[Float[np.ndarray, "element 3"], Radiators] | None:
+        """Return where the elements are [m] and how they radiate; None if the surface was not told.
+
+        Field pictures are drawn from it, on the host. The coupling matrix of these elements is `coupling`.
         """
         return None
 

@@ -14,6 +14,7 @@ from metamimo.conventions import require_x64
 from metamimo.errors import ConfigError
 from metamimo.geometry.planar import grid_positions, line_positions
 from metamimo.linalg import cmatmul, inverse_root
+from metamimo.physics.dipole_pairs import DipolePairs
 from metamimo.physics.dipoles import dipole_coupling, lattice_constant
 from metamimo.surfaces.base import Surface
 from metamimo.surfaces.feasible import FeasibleSet, UnitModulus
@@ -197,6 +198,13 @@ class DipoleStack(Surface):
         self, state: Complex[Array, "..."]
     ) -> tuple[Complex[Array, "freq atom port"], Complex[Array, "freq port port"]]:
         """Return the moments X of the atoms per unit port current, and Z of the ports over that of a lone antenna."""
+
+    def elements(self) -> tuple[Float[np.ndarray, "element 3"], DipolePairs]:
+        """Return the dipoles: electric ones of the atoms, magnetic ones at the same places, then the antennas."""
+        places, atoms = np.asarray(self.positions), (self.n_elements - self.n_ports) // 2
+        magnetic = np.repeat([False, True, False], [atoms, atoms, self.n_ports])
+        positions = np.concatenate([places[:atoms], places])
+        return positions, DipolePairs(tuple(magnetic.tolist()), self.backplane)
 
     def polarisabilities(self, state: Complex[Array, "..."]) -> Complex[Array, "freq atom"]:
         """Return alpha gamma of every dipole, electric ones first.

@@ -221,6 +221,10 @@ class ParallelPlateDMA(Surface):
         """Return false: ports carry currents."""
         return False
 
+    def elements(self) -> tuple[Float[np.ndarray, "element 3"], DipoleOnPlane]:
+        """Return the slots: x = u_0 m are magnetic dipoles on a conducting plane, of which one alone radiates |x|^2."""
+        return np.asarray(self.positions), DipoleOnPlane()
+
     def polarisabilities(self, state: Float[Array, " element"]) -> Complex[Array, "freq element"]:
         """Return kappa alpha of every slot (eq. 4); zero, and regular, at zero strength."""
         return state / jax.lax.complex(self.detuning, self.damping[:, None] * state)
