@@ -195,8 +195,7 @@ def _step(stations: Stations, rules: Rules, t: int, least: float) -> tuple[int |
 
 def _descend(stations: Stations, rules: Rules, tolerance: float, max_iterations: int) -> tuple[list[float], Status]:
     """Follow L-BFGS from the best iterate; return the rates of all iterates and how it ended."""
-    before, values, slope = stations.iteration + 1, [], 0.0
-    fresh = True
+    before, values, since, fresh = stations.iteration + 1, [], 0, True
     while True:
         i = max(len(values) - 1, 0)
         stations.iteration = before + i
@@ -204,8 +203,8 @@ def _descend(stations: Stations, rules: Rules, tolerance: float, max_iterations:
             if fresh:
                 stations.connect()
                 stations.all("begin")
-                values, fresh = [*values[:i], _loss(rules, stations.exchange())], False
-            if i >= _WINDOW and values[i - _WINDOW] - values[i] <= _WINDOW * tolerance:
+                values, since, fresh = [*values[:i], _loss(rules, stations.exchange())], i, False
+            if i - since >= _WINDOW and values[i - _WINDOW] - values[i] <= _WINDOW * tolerance:
                 return _rates(values), Status.CONVERGED
             if i >= max_iterations:
                 return _rates(values), Status.ITERATION_LIMIT
