@@ -59,9 +59,7 @@ def run(antenna, rules, channels, theta, v, iterations):
     stations, subcarriers, _, users = v.shape
     for t in range(iterations + 1):
         c = channels(t)
-        heard = [
-            [listen(antenna, k, np.tan(theta[b]), c[b, k]) for k in range(subcarriers)] for b in range(stations)
-        ]
+        heard = [[listen(antenna, k, np.tan(theta[b]), c[b, k]) for k in range(subcarriers)] for b in range(stations)]
         z = np.zeros((subcarriers, users, users), complex)
         for b in range(stations):
             for k in range(subcarriers):

@@ -113,8 +113,8 @@ def solve(a: Inexact[Array, "n n"], b: Inexact[Array, "n m"]) -> Inexact[Array, 
     """Return a^-1 b for a few right-hand sides, from one LU of [a b].
 
     Elimination turns b into L^-1 P b on its way, so neither the permutation nor the first triangular solve is left to
-    do, which for matrices of 64 rows cost half as much as the factorisation. Derivatives are those of `jnp.linalg.solve`
-    and take its way, where value and derivative share a factorisation.
+    do, which for matrices of 64 rows cost a third of the factorisation. Derivatives are those of `jnp.linalg.solve` and
+    take its way, where value and derivative share a factorisation.
 
     Args:
         a: regular matrix.

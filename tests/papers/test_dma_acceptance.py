@@ -1,7 +1,8 @@
 """Acceptance check 18 of the cell-free specification: claims 1 to 4 on means, at the scale at which it was measured.
 
-The curves are those of the quick study, with six draws at four budgets. The stronger statements with standard errors
-are the study's own claims.
+The curves are those of the quick study but for L-BFGS, with steps of 0.3 at every budget as the specification measured.
+(By default steps shrink above 15 dBm, which is better for designers who know the coupling; the rate of those who ignore
+it then falls by 4 % from 20 to 25 dBm.) The study's own claims ask for more: they count standard errors.
 """
 
 import numpy as np
@@ -9,29 +10,36 @@ import pytest
 
 from metamimo.experiments.tasks import Task
 from metamimo.papers import registry
-from metamimo.papers.dma_cell_free.claims import FRESH, IMPERFECT, MISMATCHED, PERFECT, RANDOM
+from metamimo.papers.dma_cell_free.claims import BENCHMARK, FRESH, IDEAL, IMPERFECT, MISMATCHED, PERFECT, SEEN
 from metamimo.papers.dma_cell_free.figures import REDUCED
 
 POWERS, DRAWS = (0.0, 10.0, 20.0, 30.0), 6
-CURVES = (PERFECT, FRESH, IMPERFECT, MISMATCHED, RANDOM)
+CURVES = (PERFECT, IDEAL, *SEEN)
 
 
 @pytest.fixture(scope="module")
 def mean():
     """Mean sum rate on the true channel and antenna at every budget, by curve [bit/s/Hz]."""
-    experiment = registry.load("dma-cell-free/fig1", "quick").experiment
-    assert experiment.scenario == REDUCED
-    (axis,) = experiment.axes
-    experiment = experiment.model_copy(update={"axes": (axis.model_copy(update={"values": POWERS}),)})
-    compute = registry.load("dma-cell-free/fig1", "quick").compute
-    found = {}
-    for number, choice in enumerate(experiment.schemes):
-        if choice.label in CURVES:
-            assert choice.options["max_iterations"] == 200
-            tasks = [Task(number, (point,), 0, DRAWS, DRAWS) for point in range(len(POWERS))]
-            found[choice.label] = np.array([compute(experiment, task)["sum_rate"].mean() for task in tasks])
-    assert set(found) == set(CURVES)
-    return found
+    study = registry.load("dma-cell-free/fig1", "quick")
+    assert study.experiment.scenario == REDUCED
+    (axis,) = study.experiment.axes
+    curves = tuple(
+        choice.model_copy(update={"options": {**choice.options, "step_state": 0.3}})
+        for choice in study.experiment.schemes
+        if choice.label != BENCHMARK
+    )
+    assert {choice.label for choice in curves} == set(CURVES)
+    assert {choice.options["max_iterations"] for choice in curves} == {200}
+    axes = (axis.model_copy(update={"values": POWERS}),)
+    experiment = study.experiment.model_copy(update={"axes": axes, "schemes": curves})
+
+    def at(number, point):
+        return study.compute(experiment, Task(number, (point,), 0, DRAWS, DRAWS))["sum_rate"].mean()
+
+    return {
+        choice.label: np.array([at(number, point) for point in range(len(POWERS))])
+        for number, choice in enumerate(curves)
+    }
 
 
 @pytest.mark.parametrize("curve", CURVES)
@@ -52,7 +60,7 @@ def test_fresh_estimates_beat_a_single_one(mean):
 def test_fresh_estimates_come_close_to_perfect_knowledge(mean):
     """Claim 3."""
     assert (mean[FRESH] >= 0.8 * mean[PERFECT]).all()
-    for curve in set(CURVES) - {PERFECT}:
+    for curve in SEEN:
         assert (mean[PERFECT] > mean[curve]).all(), curve
 
 

@@ -44,12 +44,13 @@ def start_of(problem):
     theta = np.arctan(rng.uniform(0, 3, (2, 9)))
     theta[:, 0], theta[:, 1] = 0, np.arctan(problem.link.surfaces[0].feasible.most)
     v = rng.normal(size=(2, 2, 2, 3)) + 1j * rng.normal(size=(2, 2, 2, 3))
-    return theta, np.sqrt([0.5, 1.0])[:, None, None, None] * v / np.linalg.norm(v, axis=(1, 2, 3), keepdims=True)
+    size = np.sqrt((np.abs(v) ** 2).sum((1, 2, 3)) / [0.5, 1.0])
+    return theta, v / size[:, None, None, None]
 
 
 @pytest.mark.parametrize("sampled", [False, True], ids=["constant channel", "fresh estimates"])
 def test_stochastic_approximation(truth, sampled):
-    """The tracked rate of a user's own samples, so both draw the same ones."""
+    """Both see the same samples, which every station draws by itself."""
     problem = dataclasses.replace(truth, csi=FreshEstimates(truth.link.channel, jnp.asarray(0.1))) if sampled else truth
     theta, v = start_of(problem)
     budgets = np.asarray(problem.limits[0].power)

@@ -147,7 +147,7 @@ def test_steps_meet_the_optimality_conditions_and_agree_with_a_convex_solver(kin
     [("accepted", CoupledElements), ("radiated", CoupledElements), ("accepted", ParallelPlateDMA)],
 )
 def test_the_step_under_a_true_power_limit_agrees_with_a_convex_solver(kind, antenna):
-    """Check 19. The proximal term counts power, too: tr(D^H (H + tau M) D) with M the power matrix at the present state."""
+    """Check 19. The proximal term counts power, too: tr(D^H (H + tau M) D) with M the power matrix at this state."""
     p = cell_free(2, kind=kind, surface=antenna.example())
     network = CellFreeNetwork.of(p, "test", **OPTIONS)
     points = network.first(jax.random.key(1), None, "own", network.channels)
