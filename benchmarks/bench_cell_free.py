@@ -148,8 +148,8 @@ def test_an_iteration_against_its_factorisations(benchmark, rounds):
     assert report(benchmark, "iteration over LU by LAPACK", seconds / others["lu"], 2.5, "<=") <= 2.5
 
 
-@pytest.mark.parametrize(("slots", "bound"), [(64, 1.6), (256, 1.4)])
-def test_solutions_against_lapack(benchmark, rounds, slots, bound):
+@pytest.mark.parametrize("slots", [64, 256])
+def test_solutions_against_lapack(benchmark, rounds, slots):
     """Fields of all stations and subcarriers, matrices included, against bare calls of LAPACK; and against zgemm."""
     scenario = FULL.replace(n_slots=slots)
     matrices, sides = systems(scenario)
@@ -161,18 +161,19 @@ def test_solutions_against_lapack(benchmark, rounds, slots, bound):
     at_best = flops / others["lapack"] / (flops_of_zgemm() / others["zgemm"])
     report(benchmark, f"flop rate of LAPACK's solutions over zgemm's, N={slots}", at_best, None)
     name = f"solutions over zgetrf and zgetrs, N={slots}"
-    assert report(benchmark, name, seconds / others["lapack"], bound, "<=") <= bound
+    assert report(benchmark, name, seconds / others["lapack"], 1.6, "<=") <= 1.6
 
 
 def test_cost_against_the_number_of_slots(benchmark, rounds):
-    """The exponent of a power law through all four sizes; below three as long as small matrices run below the peak."""
+    """A power law through all sizes, and the last step alone: the smaller the matrices, the farther below the peak."""
     sizes = (16, 64, 144, 256)
     first, *others = (iteration(FULL.replace(n_slots=n)) for n in sizes)
-    more = dict(zip(sizes[1:], others, strict=True))
-    seconds, measured = interleave(benchmark, first, {str(n): function for n, function in more.items()}, min(rounds, 5))
-    times = np.stack([seconds, *(measured[str(n)] for n in sizes[1:])])
+    more = {str(n): function for n, function in zip(sizes[1:], others, strict=True)}
+    seconds, measured = interleave(benchmark, first, more, min(rounds, 5))
+    times = np.stack([seconds, *measured.values()])
     for n, values in zip(sizes[1:], times[1:], strict=True):
         report(benchmark, f"iteration with {n} slots over one with 16", values / seconds, None)
-    exponents = np.polyfit(np.log(sizes), np.log(times), 1)[0]
-    report(benchmark, "exponent in N, 144 to 256", np.log(times[3] / times[2]) / np.log(256 / 144), None)
-    assert report(benchmark, "exponent in N, 16 to 256", exponents, 3.0, "<=") < 3
+    last = np.log(times[3] / times[2]) / np.log(sizes[3] / sizes[2])
+    assert report(benchmark, "exponent in N, 144 to 256", last, 3.0, "<=") <= 3
+    fitted = np.polyfit(np.log(sizes), np.log(times), 1)[0]
+    assert report(benchmark, "exponent in N, 16 to 256", fitted, 2.0, "<=") <= 2
