@@ -14,6 +14,7 @@ from metamimo.linalg import (
     logdet_hermitian,
     matmul_planes,
     planes,
+    solve,
     squared_norm,
 )
 
@@ -75,6 +76,23 @@ def test_determinant_and_inverse(size: int) -> None:
     a = positive(size, size)
     np.testing.assert_allclose(logdet_hermitian(jnp.asarray(a)), np.linalg.slogdet(a)[1], rtol=1e-12, atol=1e-12)
     assert relative_error(inverse_hermitian(jnp.asarray(a)), np.linalg.inv(a)) <= 1e-12
+
+
+@pytest.mark.parametrize(("size", "columns"), [(1, 1), (5, 2), (40, 7)])
+def test_solution_and_its_derivatives(size: int, columns: int) -> None:
+    """Without a diagonal every matrix but a number needs its pivots."""
+    a, b = gaussian(size, size, size), gaussian(size + 1, size, columns)
+    a = a - np.diag(np.diag(a)) if size > 1 else a
+    da, db = gaussian(size + 2, size, size), gaussian(size + 3, size, columns)
+    x, slope = jax.jit(lambda *both: jax.jvp(solve, both, (jnp.asarray(da), jnp.asarray(db))))(a, b)
+    expected = np.linalg.solve(a, b)
+    tolerance = 1e-15 * size * np.linalg.cond(a)
+    assert relative_error(jax.jit(solve)(a, b), expected) <= tolerance
+    assert relative_error(x, expected) <= tolerance
+    assert relative_error(slope, np.linalg.solve(a, db - da @ expected)) <= tolerance * np.linalg.cond(a)
+    weight = gaussian(size + 4, size, columns)
+    pulled = jax.jit(jax.grad(lambda right: (weight * solve(jnp.asarray(a), right)).sum().real))(jnp.asarray(b))
+    assert relative_error(pulled, np.linalg.solve(a.T, weight)) <= tolerance
 
 
 @pytest.mark.parametrize("size", [1, 2, 3])

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from cell_free_problems import cell_free
+from cell_free_problems import CoupledElements, cell_free
 
 from metamimo.conventions import NAT_TO_BIT
 from metamimo.linalg import squared_norm
@@ -15,6 +15,7 @@ from metamimo.schemes.cell_free import Point, no_track, slopes, sum_rate
 from metamimo.schemes.cell_free_network import CellFreeNetwork
 from metamimo.schemes.limited import weighted_rate
 from metamimo.schemes.surrogates import linear_step, proximal_weight, structured_step
+from metamimo.surfaces.parallel_plate import ParallelPlateDMA
 
 OPTIONS = {"surrogate": "structured", "coordinate": "phase", "step_state": 0.3}
 RNG = np.random.default_rng(3)
@@ -24,9 +25,9 @@ def normal(*shape):
     return RNG.normal(size=shape) + 1j * RNG.normal(size=shape)
 
 
-def half_served():
+def half_served(surface):
     """Two stations, one of which sends to one user and through one port only; users count differently."""
-    p = cell_free(4)
+    p = cell_free(4, surface=surface)
     link = dataclasses.replace(
         p.link,
         serves=jnp.array([[True, True], [False, True]]),
@@ -49,9 +50,12 @@ def _step(network, points):
     return network.step(points, nothing, heard, heard.amplitudes.sum(0), jnp.asarray(0))
 
 
-@pytest.mark.parametrize("coordinate", ["phase", "F"])
-def test_gradients_agree_with_differences_and_automatic_differentiation(coordinate):
-    p = half_served()
+@pytest.mark.parametrize(
+    ("coordinate", "antenna"), [("phase", CoupledElements), ("F", CoupledElements), ("phase", ParallelPlateDMA)]
+)
+def test_gradients_agree_with_differences_and_automatic_differentiation(coordinate, antenna):
+    """Check 9; the slots have a closed form, the other elements a derivative by JAX."""
+    p = half_served(antenna.example())
     network = CellFreeNetwork.of(p, "test", **OPTIONS | {"coordinate": coordinate})
     points = network.first(jax.random.key(2), None, "joint", network.channels)
     assert float(_rate(network, points)) == pytest.approx(
@@ -76,6 +80,7 @@ def test_gradients_agree_with_differences_and_automatic_differentiation(coordina
 
 
 def test_the_minorant_and_its_separable_form_never_exceed_the_rate():
+    """Check 12."""
     p = cell_free(1, stations=2)
     network = CellFreeNetwork.of(p, "test", **OPTIONS)
     rules, points = network.rules, network.first(jax.random.key(0), None, "own", network.channels)
@@ -108,6 +113,7 @@ def _step_case(size):
 @pytest.mark.parametrize("size", [1e-4, 5.0])
 @pytest.mark.parametrize("kind", ["linear", "structured"])
 def test_steps_meet_the_optimality_conditions_and_agree_with_a_convex_solver(kind, size):
+    """Check 11."""
     v, slope, curvature = _step_case(size)
     weight = proximal_weight(slope, 0.2, 1e-6) if kind == "linear" else jnp.asarray(0.01)
     h = curvature if kind == "structured" else 0 * curvature
@@ -136,10 +142,13 @@ def test_steps_meet_the_optimality_conditions_and_agree_with_a_convex_solver(kin
     np.testing.assert_allclose(np.asarray(found).reshape(6, 2), np.asarray(x.value), atol=1e-3)
 
 
-@pytest.mark.parametrize("kind", ["accepted", "radiated"])
-def test_the_step_under_a_true_power_limit_agrees_with_a_convex_solver(kind):
-    """The proximal term counts power, too: tr(D^H (H + tau M) D) with M the power matrix at the present state."""
-    p = cell_free(2, kind=kind)
+@pytest.mark.parametrize(
+    ("kind", "antenna"),
+    [("accepted", CoupledElements), ("radiated", CoupledElements), ("accepted", ParallelPlateDMA)],
+)
+def test_the_step_under_a_true_power_limit_agrees_with_a_convex_solver(kind, antenna):
+    """Check 19. The proximal term counts power, too: tr(D^H (H + tau M) D) with M the power matrix at this state."""
+    p = cell_free(2, kind=kind, surface=antenna.example())
     network = CellFreeNetwork.of(p, "test", **OPTIONS)
     points = network.first(jax.random.key(1), None, "own", network.channels)
     track, goals = _step(network, points)

@@ -64,6 +64,7 @@ def expected(form, exchanges):
 
 @pytest.mark.parametrize("sampled", [False, True])
 def test_stations_on_their_own_follow_the_single_program(sampled):
+    """Check 16: local data and summed amplitudes are enough, and messages are counted."""
     p = problem(sampled)
     one = jax.jit(lambda p: ssca(p, key=KEY, **OPTIONS))(p)
     many = here(sampled)
@@ -222,6 +223,7 @@ def test_fewer_bits_a_message_cost_rate():
 
 
 def test_counts_of_the_specification_and_the_quantiser():
+    """Check 16, with the counters of the runs above."""
     sizes = {"stations": 4, "freq": 16, "users": 4}
     assert exchange_numbers("cpu", **sizes) == 2 * 4 * 256
     assert exchange_numbers("ring", **sizes) == 2 * 3 * 256

@@ -58,7 +58,7 @@ def test_design_is_feasible_scored_right_and_its_history_never_falls(kind, optio
 
 
 def test_precoders_alone_ascend_without_a_safeguard():
-    """Full steps of the separable minorant never lower the rate, whatever the start."""
+    """Check 13: full steps of the separable minorant never lower the rate, whatever the start."""
     p = cell_free(1, power=3.0)
     solution = solve(
         p, first_precoder="own", tune_states=False, safeguard=False, tracking=0.0, stepping=0.0, tolerance=0.0
@@ -78,6 +78,7 @@ def from_start(surrogate):
 
 @pytest.mark.parametrize(("surrogate", "power"), [("linear", 1.0), ("linear", 1e4), ("structured", 1.0)])
 def test_one_user_gets_the_matched_filter(surrogate, power):
+    """Check 15."""
     p = cell_free(7, stations=1, users=1, freq=1, power=power)
     state = jnp.full(5, 0.7)
     rows = np.asarray(p.link.channel[0, 0, 0] @ p.link.surfaces[0].response(state)[0])[0]
@@ -90,6 +91,7 @@ def test_one_user_gets_the_matched_filter(surrogate, power):
 
 
 def test_samples_without_error_give_the_run_on_the_channel_itself():
+    """Check 20: to the last bit for two kinds of samples; the run without samples is another program."""
     p = cell_free(2)
     fresh = dataclasses.replace(p, csi=FreshEstimates(p.link.channel, jnp.zeros(())))
     sure = dataclasses.replace(p, csi=Posterior(p.link.channel, mean_square(p.link.channel), jnp.zeros(())))

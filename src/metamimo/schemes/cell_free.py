@@ -264,8 +264,7 @@ def targets(rules: Rules, surface: Surface, station: Station, point: Point, trac
     Returns:
         Points to move towards.
     """
-    power = _power_matrix(rules, surface, station, state_of(rules, surface, point), point.precoder.shape[0])
-    root = jnp.linalg.cholesky(power)
+    root = jnp.linalg.cholesky(_power_matrix(rules, surface, station, state_of(rules, surface, point)))
     eye = jnp.broadcast_to(jnp.eye(root.shape[-1], dtype=root.dtype), root.shape)
     inverse = jax.scipy.linalg.solve_triangular(root, eye, lower=True)
     v = cmatmul(hermitian(root), point.precoder.swapaxes(1, 2))
@@ -314,23 +313,22 @@ def _powers(rules: Rules, z: Amplitudes) -> tuple[Float[Array, "freq user"], Flo
 
 
 def _power_matrix(
-    rules: Rules, surface: Surface, station: Station, state: Float[Array, "..."], freq: int
+    rules: Rules, surface: Surface, station: Station, state: Float[Array, "..."]
 ) -> Complex[Array, "freq port port"]:
-    """Return M with tr(V^H M V) <= 1 the budget; ports that are off count as if alone."""
+    """Return M with tr(V^H M V) <= 1 the budget, one if all subcarriers share it; ports that are off count alone."""
     matrix = surface.power_matrix(state, rules.kind).astype(complex)
     ports = matrix.shape[-1]
     on = station.ports[:, None] & station.ports
     eye = jnp.eye(ports)
     mean = jnp.trace(matrix, axis1=1, axis2=2).real[:, None, None] / ports
-    matrix = jnp.where(on, matrix + _RIDGE * jnp.where(mean > 0, mean, 1) * eye, eye)
-    return jnp.broadcast_to(matrix, (freq, ports, ports))
+    return jnp.where(on, matrix + _RIDGE * jnp.where(mean > 0, mean, 1) * eye, eye)
 
 
 def _used(
     rules: Rules, surface: Surface, station: Station, state: Float[Array, "..."], v: Complex[Array, "freq user port"]
 ) -> Float[Array, ""]:
     """Return tr(V^H M V), the share of the budget that is used."""
-    through = cmatmul(v, _power_matrix(rules, surface, station, state, v.shape[0]).swapaxes(1, 2))
+    through = cmatmul(v, _power_matrix(rules, surface, station, state).swapaxes(1, 2))
     return (v.conj() * through).real.sum()
 
 

@@ -155,7 +155,9 @@ class CellFreeNetwork(eqx.Module):
 
     def listen(self, points: Point, channels: Channels) -> Heard:
         """Return what every station contributes."""
-        return jax.vmap(partial(listen, self.rules, self.surface))(self.stations, points, channels)
+        # One station after another: LAPACK takes single matrices faster than a batch of them.
+        one = partial(listen, self.rules, self.surface)
+        return jax.lax.map(lambda own: one(*own), (self.stations, points, channels))
 
     def step(self, points: Point, tracks: Track, heard: Heard, z: Array, t: Array) -> tuple[Track, Point]:
         """Return what is tracked then, and targets with a leading axis of surrogates."""

@@ -11,7 +11,7 @@ from jaxtyping import Array, Complex, Float, Inexact
 from metamimo.conventions import SPEED_OF_LIGHT, require_x64
 from metamimo.errors import ConfigError, ShapeError
 from metamimo.geometry.planar import displacements, feed_line, grid_positions
-from metamimo.linalg import cmatmul, hermitian, inverse_root
+from metamimo.linalg import cmatmul, hermitian, inverse_root, solve
 from metamimo.physics.parallel_plate import (
     feed_fields,
     feed_impedance,
@@ -235,10 +235,15 @@ class ParallelPlateDMA(Surface):
         """Return (I - G alpha)^-1 times incident fields: what slots see, their neighbours included (eq. 10)."""
         if not self.coupled:
             return incident
-        matrix = jnp.eye(self.n_elements) - self.guide * self.polarisabilities(state)[:, None, :]
+        eye = jnp.eye(self.n_elements)
+
+        def one(each: tuple[Array, Array, Array]) -> Array:
+            guide, polarisability, fields = each
+            return solve(eye - guide * polarisability, fields)
+
         # One factorisation after another: a large batch of them is given to the threads that also run the program, and
-        # two such batches at once wait for each other for ever (jaxlib 0.10).
-        return jax.lax.map(lambda pair: jnp.linalg.solve(*pair), (matrix, incident))
+        # two such batches at once wait for each other for ever (jaxlib 0.10). A matrix built here stays in the cache.
+        return jax.lax.map(one, (self.guide, self.polarisabilities(state), incident))
 
     def response(self, state: Float[Array, " element"]) -> Complex[Array, "freq element port"]:
         """Return u_0 T = u_0 alpha (I - G alpha)^-1 H_f [sqrt(W) / A]; its derivative reuses the factorisation."""
