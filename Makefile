@@ -41,7 +41,7 @@ test: lint
 # One thread for every library, so that a ratio compares algorithms and not thread counts.
 bench: $(VENV)/dev.stamp
 	JAX_ENABLE_X64=1 OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 \
-	XLA_FLAGS="$${XLA_FLAGS:---xla_cpu_multi_thread_eigen=false --xla_backend_optimization_level=1 --xla_cpu_use_fusion_emitters=false}" \
+	XLA_FLAGS="$${XLA_FLAGS:---xla_cpu_multi_thread_eigen=false --xla_backend_optimization_level=1 --xla_cpu_use_fusion_emitters=false --xla_cpu_enable_concurrency_optimized_scheduler=false}" \
 	$(BIN)/python -m pytest benchmarks -p no:xdist -s
 
 clean:

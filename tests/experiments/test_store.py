@@ -270,7 +270,10 @@ def test_write_refuses_before_touching_the_disk(tmp_path):
 
 def test_environment_keeps_flags_of_the_user(monkeypatch):
     monkeypatch.setenv("XLA_FLAGS", "--xla_dump_to=x")
-    added = "--xla_cpu_multi_thread_eigen=false --xla_backend_optimization_level=1 --xla_cpu_use_fusion_emitters=false"
+    added = (
+        "--xla_cpu_multi_thread_eigen=false --xla_backend_optimization_level=1 --xla_cpu_use_fusion_emitters=false"
+        " --xla_cpu_enable_concurrency_optimized_scheduler=false"
+    )
     assert environment()["XLA_FLAGS"] == f"--xla_dump_to=x {added}"
     own = added.replace("=1", "=3").replace("false", "true")
     monkeypatch.setenv("XLA_FLAGS", own)

@@ -167,7 +167,8 @@ def _draw_elements(shown: Shown, amplitude: "Axes", phase: "Axes") -> None:
     x = aperture.excitations[front]
     stream = int((np.abs(x) ** 2).sum(0).argmax())
     places, power, strongest = _joined(aperture.positions[front, :2] / aperture.wavelength, x, stream)
-    millimetres, pitch = (1e3 * aperture.wavelength * lengths for lengths in (places, _pitch(places)))
+    scale = 1e3 * aperture.wavelength
+    millimetres, pitch = scale * places, scale * _pitch(places)
     user = stream * shown.design.panels[shown.station].excitations.shape[1] // x.shape[1]
     decibel = _decibel(power / max(power.max(), np.finfo(float).tiny), -_RANGE_DB)
     lowest = min(decibel.min(), -1.0)

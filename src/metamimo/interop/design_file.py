@@ -83,7 +83,7 @@ class Panel:
     def radiated(self) -> np.ndarray:
         """Return x^H C x of every subcarrier, (freq,) [W]."""
         x = self.excitations
-        return (x.conj() * (self.coupling[:, None] @ x)).real.sum((1, 2, 3))
+        return np.real(x.conj() * (self.coupling[:, None] @ x)).sum((1, 2, 3))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -170,8 +170,8 @@ class StoredDesign:
         if (positions is None) != (pattern is None):
             missing = "positions" if positions is None else "pattern"
             raise ConfigError(f"{missing}: positions and pattern belong together, got None")
-        alike = positions is None or getattr(positions, "ndim", None) == 2
-        places = [positions] * stations if alike else list(positions)
+        alike = getattr(positions, "ndim", 0) == 2
+        places = [positions] * stations if positions is None or alike else list(positions)
         for name, given in (("centres", centres), ("positions", places)):
             if len(given) != stations:
                 raise ShapeError(f"{name}: must be those of {stations} stations, got {len(given)}")
@@ -196,7 +196,7 @@ class StoredDesign:
                     coupling=np.asarray(surface.coupling),
                     state=np.asarray(state),
                     precoder=np.asarray(precoder),
-                    accepted=(np.asarray(columns).conj() * taken).real.sum((1, 2)),
+                    accepted=np.real(np.asarray(columns).conj() * taken).sum((1, 2)),
                 )
             )
         known = None if users is None else np.asarray(users, float)

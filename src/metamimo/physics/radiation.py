@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 from scipy.ndimage import maximum_filter
-from scipy.optimize import brentq, minimize
+from scipy.optimize import minimize, root_scalar
 
 from metamimo.errors import ConfigError
 from metamimo.physics.patterns import Radiators
@@ -60,7 +60,7 @@ class Aperture:
     def radiated(self) -> float:
         """Return x^H C x of all streams [W], which is the integral of `intensity` over the sphere."""
         x = self.excitations
-        return float((x.conj() * (self.radiators.coupling(self.positions, self.wavelength) @ x)).real.sum())
+        return float(np.real(x.conj() * (self.radiators.coupling(self.positions, self.wavelength) @ x)).sum())
 
     @property
     def width(self) -> float:
@@ -160,7 +160,8 @@ def _peak(total: Pattern, step: float) -> np.ndarray:
     sine = np.sin(theta)
     grid = np.stack(np.broadcast_arrays(sine * np.cos(phi), sine * np.sin(phi), np.cos(theta)), axis=-1)
     values = total(grid)
-    top = maximum_filter(values, size=3, mode=("nearest", "wrap"))
+    around = np.pad(np.pad(values, ((1, 1), (0, 0)), "edge"), ((0, 0), (1, 1)), "wrap")
+    top = maximum_filter(around, size=3)[1:-1, 1:-1]
     starts = grid[(values >= top) & (values >= _HIGH * values.max())]
     refined = [_refined(total, start, step) for start in _best(total, starts)[:_MOST_PEAKS]]
     return _best(total, np.array(refined))[0]
@@ -199,5 +200,7 @@ def _half_power_width(cut: Callable[[Any], Any], centre: float, peak: float, ste
         if not below.size:
             return np.nan
         ends = offsets[below[0] - 1], offsets[below[0]]
-        width += float(brentq(lambda t, side=side: float(cut(np.asarray(centre + side * t))) - peak / 2, *ends))
+        width += root_scalar(
+            lambda t, side=side: float(cut(np.asarray(centre + side * t))) - peak / 2, bracket=ends
+        ).root
     return width
