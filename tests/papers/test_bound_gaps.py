@@ -5,6 +5,7 @@ import numpy as np
 from metamimo.experiments.config import Experiment
 from metamimo.experiments.tasks import Task
 from metamimo.papers.bound_gaps import gaps
+from metamimo.papers.bound_gaps.declared import RATIO, VARIABLES
 from metamimo.papers.sim_miso_ee.scenario import SimMiso
 
 
@@ -17,9 +18,9 @@ def test_a_task_holds_both_bounds_and_all_times():
         {**dict(study.experiment), "scenario": tiny, "schemes": (quick,), "claims": ()}
     )
     results = gaps.compute_sim_miso(experiment, Task(0, (1, 0, 1), 0, 2, 2))
-    assert set(results) == {variable.name for variable in gaps.VARIABLES}
+    assert set(results) == {variable.name for variable in VARIABLES}
     assert all(np.asarray(values).shape == (2,) for values in results.values())
-    tight, cheap = results[gaps.RATIO], results["cheap_over_design"]
+    tight, cheap = results[RATIO], results["cheap_over_design"]
     assert (tight >= 1).all()
     assert (tight <= cheap).all()
     np.testing.assert_allclose(results["design_over_tight"] * tight, 1)

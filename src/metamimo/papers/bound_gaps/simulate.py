@@ -7,7 +7,7 @@ from typing import get_args
 
 import numpy as np
 
-from metamimo.bounds.of_problem import Effort
+from metamimo.bounds.bound import Effort
 from metamimo.experiments.config import Experiment
 from metamimo.experiments.tasks import Task
 from metamimo.papers.chunks import compute_bounds
