@@ -74,9 +74,8 @@ def test_units_are_those_of_the_surface(kind):
     moment = np.linalg.solve(inverse[..., None] * np.eye(4) - coupling, feed)
     field = coupling @ moment + feed
     least = np.zeros((2, 1, 1)) if slots.least_detuning is None else np.asarray(slots.least_detuning)[:, None]
-    balance, margin = local_power_residuals(
-        jnp.asarray(moment.swapaxes(2, 3)), jnp.asarray(field.swapaxes(2, 3)), jnp.ones(1), jnp.asarray(least[:, None])
-    )
+    moments, fields = (jnp.asarray(a.swapaxes(2, 3))[..., None] for a in (moment, field))
+    balance, margin = local_power_residuals(moments, fields, jnp.ones(1), jnp.asarray(least[:, None, ..., None]))
     assert np.abs(np.asarray(balance)).max() < 1e-10 * np.abs(moment).max() ** 2
     if slots.least_detuning is not None:
         assert np.asarray(margin).min() > -1e-10 * np.abs(moment).max() ** 2

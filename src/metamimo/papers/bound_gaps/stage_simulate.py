@@ -82,7 +82,7 @@ def _row(
 ) -> Numbers:
     times = {f"seconds_{name}": np.full(count, each) for name, each in seconds.items()}
     value, tight, cheap = value[:count], tight[:count], cheap[:count]
-    ratios = {
+    over = {
         "tight_over_design": tight / value,
         "cheap_over_design": cheap / value,
         "design_over_tight": value / tight,
