@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from network_problems import network
+from network_problems import CIRCLE, network, strips
 
 from metamimo.bounds.bound import Bound
 from metamimo.bounds.of_problem import upper_bound
@@ -21,7 +21,7 @@ def _registry_as_it_was(monkeypatch):
     monkeypatch.setattr(BOUNDS, "_entries", dict(BOUNDS._entries))
 
 
-def half_of_the_others(problem, effort):
+def half_a_bit(problem, effort):
     """Hold for sum rates only."""
     return Bound(jnp.asarray(0.5), "half a bit", "tight") if problem.objective == "sum_rate" else None
 
@@ -41,17 +41,18 @@ def test_every_entry_is_a_function_of_problem_and_effort():
 
 
 def test_the_smallest_bound_counts_and_names_are_joined():
-    p = network()
+    p = network(surface=strips(CIRCLE))
     before = upper_bound(p)
-    BOUNDS.register("half", f"{__name__}:half_of_the_others")
+    BOUNDS.register("half", f"{__name__}:half_a_bit")
     after = jax.jit(upper_bound)(p)
     assert float(after.value) == 0.5 < float(before.value)
+    assert upper_bound(network()).quality == "tight"  # elements on or off, whose own bound is loose
     assert (before.quality, after.quality) == ("moderate", "tight")
     assert after.name == f"{before.name}, or half a bit"
 
 
 def test_a_bound_that_does_not_hold_changes_nothing():
-    BOUNDS.register("half", f"{__name__}:half_of_the_others")
+    BOUNDS.register("half", f"{__name__}:half_a_bit")
     assert upper_bound(dataclasses.replace(network(), objective="energy_efficiency")) is None
 
 
