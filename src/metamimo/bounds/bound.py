@@ -16,7 +16,7 @@ class Bound(eqx.Module):
     Attributes:
         value: in the unit of the objective, bit/J or bit/s/Hz; nan where nothing is known.
         name: the relaxation behind it.
-        quality: how close it lies to the best designs of such problems, as measured; `loose` where nothing may be known.
+        quality: how close it lies to the best designs of such problems, as measured; `loose` if it may be nan.
     """
 
     value: Float[Array, ""]

@@ -7,7 +7,7 @@ from metamimo.experiments.claims import Claim
 from metamimo.experiments.config import Axis, Experiment, SchemeChoice
 from metamimo.experiments.study import Panel, Study
 from metamimo.papers.bound_gaps.declared import MODERATE, RATIO, TIGHT, Points, near, others, room, study
-from metamimo.papers.checks import all_positive, at
+from metamimo.papers.checks import all_positive, at_point
 from metamimo.papers.dma_cell_free.scenario import CellFreeDma
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ def compute(experiment: Experiment, task: "Task") -> "Mapping[str, np.ndarray]":
 
 
 def _claims(curves: tuple[SchemeChoice, ...], points: Points) -> tuple[Claim, ...]:
-    ratios = {point[AXIS]: at(LABEL, AXIS, point[AXIS], RATIO) for point in points}
+    ratios = {point[AXIS]: at_point(LABEL, {AXIS: point[AXIS]}, RATIO) for point in points}
     single = {name: ratio for name, ratio in ratios.items() if name in (HALF, ONE, STATIONS)}
     return (
         Claim(
