@@ -31,7 +31,7 @@ def upper_bound(problem: Problem, effort: str = "tight") -> Bound | None:
     """
     if effort not in get_args(Effort):
         raise ConfigError(f"effort: must be one of {', '.join(get_args(Effort))}, got {effort!r}")
-    found = [BOUNDS.get(name)(problem, effort) for name in BOUNDS]
+    found: list[Bound | None] = [BOUNDS.get(name)(problem, effort) for name in BOUNDS]
     known = [bound for bound in found if bound is not None]
     if not known:
         return None

@@ -15,6 +15,9 @@ from metamimo.surfaces.feasible import Fixed
 from metamimo.surfaces.stacked import StackedSurface
 
 _MUCH = 1e6
+_STEPS, _FEW_STEPS = 100, 40
+"""Limit of the search for multipliers; the second one for users with several antennas, where the bound stays loose and
+a full search of deep stacks takes up to half as long again as a design from four starts."""
 
 
 def bound_of_station(problem: Problem, effort: Effort) -> Bound | None:
@@ -37,6 +40,8 @@ def bound_of_station(problem: Problem, effort: Effort) -> Bound | None:
     fixed, unit = _fixed_and_unit(problem, total)
     stack = surface if effort == "tight" and isinstance(surface, StackedSurface) else None
     own = ports if any(limit.power.ndim == 2 for limit in problem.limits) else None
+    single_antennas = channel.shape[1] == 1
+    steps = _STEPS if single_antennas else _FEW_STEPS
 
     def of_users(heard: Bool[Array, " user"]) -> Float[Array, ""]:
         g = jnp.where(heard[:, None, None], channel, 0)
@@ -44,14 +49,13 @@ def bound_of_station(problem: Problem, effort: Effort) -> Bound | None:
         if stack is not None:
             rows, room = g.reshape(-1, g.shape[-1]), stack.feasible.shape[0]
             cascade = Cascade(rows, stack.hops, stack.first * link.ports[0], stack.n_layers, room)
-            values = jnp.minimum(values, stack_bounds(cascade, Spending(fixed, total, own)))
+            values = jnp.minimum(values, stack_bounds(cascade, Spending(fixed, total, own), max_iterations=steps))
         return values.max()
 
     value = unit * over_weights(of_users, link.weights)
     if isinstance(surface.feasible, Fixed):
         return Bound(value, "dirty paper coding", "tight" if problem.consumption.idle_chains else "moderate")
     if stack is not None:
-        single_antennas = channel.shape[1] == 1
         return Bound(value, "power conserved atom by atom", "moderate" if single_antennas else "loose")
     return Bound(value, "strongest modes of every layer, or its last layer driven directly", "loose")
 
