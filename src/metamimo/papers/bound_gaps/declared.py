@@ -23,9 +23,9 @@ RATIO = "tight_over_design"
 VARIABLES = (
     Variable(RATIO, unit="", long_name="Tight bound over best design"),
     Variable("cheap_over_design", unit="", long_name="Cheap bound over best design"),
-    Variable("seconds_tight", unit="s", long_name="Time of the tight bound", promised=False),
-    Variable("seconds_cheap", unit="s", long_name="Time of the cheap bound", promised=False),
-    Variable("seconds_design", unit="s", long_name="Time of all starts of the design", promised=False),
+    Variable("seconds_tight", unit="s", long_name="CPU time of the tight bound", promised=False),
+    Variable("seconds_cheap", unit="s", long_name="CPU time of the cheap bound", promised=False),
+    Variable("seconds_design", unit="s", long_name="CPU time of all starts of the design", promised=False),
     Variable("design_over_tight", unit="", long_name="Best design over tight bound"),
     Variable("status", dtype="int32", long_name="Status (0: converged)"),
 )
