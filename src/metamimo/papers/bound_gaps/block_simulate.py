@@ -8,7 +8,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Complex, Float, Key
+from jaxtyping import Array, Complex, Float, Int, Key
 
 from metamimo.batching import map_realisations
 from metamimo.bounds.binary import binary_bound
@@ -20,7 +20,7 @@ from metamimo.papers.bound_gaps.blocks import QuadraticBlock
 from metamimo.papers.bound_gaps.timing import timed
 from metamimo.randomness import purpose_key, trial_key
 
-_SWEEPS = 200
+_SWEEPS = 100
 
 
 def block_gaps(experiment: Experiment, task: Task) -> dict[str, np.ndarray]:
@@ -87,7 +87,7 @@ def _best_phases(c: Complex[Array, "n n"], key: Key[Array, ""], starts: int) -> 
     def ascend(key: Key[Array, ""]) -> Float[Array, ""]:
         phi = jnp.exp(2j * jnp.pi * jax.random.uniform(key, (c.shape[0],)))
 
-        def turn(step: int, phi: Array) -> Array:
+        def turn(step: Int[Array, ""], phi: Array) -> Array:
             n = step % c.shape[0]
             pull = (c[n] * phi).sum() - c[n, n] * phi[n]
             size = jnp.abs(pull)
@@ -96,4 +96,4 @@ def _best_phases(c: Complex[Array, "n n"], key: Key[Array, ""], starts: int) -> 
         phi = jax.lax.fori_loop(0, _SWEEPS * c.shape[0], turn, phi)
         return (phi.conj() * (c * phi).sum(1)).sum().real
 
-    return jax.lax.map(ascend, jax.random.split(jax.random.fold_in(key, 1), starts)).max()
+    return jax.vmap(ascend)(jax.random.split(jax.random.fold_in(key, 1), starts)).max()
