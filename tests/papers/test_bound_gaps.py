@@ -17,10 +17,7 @@ from metamimo.papers.sim_miso_ee.scenario import SimMiso
 STUDIES = [name for name in registry.FIGURES if name.startswith("bounds/")]
 TOYS = {
     "sim-miso": (SimMiso(n_elements=9, n_ports=2, n_users=2, min_rate=0.0), {"starts": 1, "dpc_iterations": 0}),
-    "sim-gain": (
-        SimMiso(n_elements=9, n_users=1, objective="sum_rate", min_rate=0.0, port_power_dbm=30.0),
-        {"starts": 2, "dpc_iterations": 0},
-    ),
+    "sim-gain": (SimMiso(n_elements=9, n_users=1), {"starts": 2}),
     "stages": (SimBroadcast(n_elements=9, n_layers=2, n_ports=4, n_users=2), {}),
     "dma": (slots.SlotCase(n_slots=4, n_feeds=2), {"starts": 2, "max_iterations": 60}),
     "blocks": (blocks.QuadraticBlock(), {"starts": 10}),

@@ -13,18 +13,19 @@ from jaxtyping import Array, Float
 from metamimo.batching import map_realisations
 from metamimo.bounds.dirty_paper import stage_bound
 from metamimo.bounds.stack import Cascade, gain_bound, gain_bound_at
-from metamimo.conventions import NAT_TO_BIT
 from metamimo.experiments.config import Experiment
 from metamimo.experiments.tasks import Task
+from metamimo.linalg import squared_norm
 from metamimo.metrics.consumed import bits_per_joule, fixed_power
 from metamimo.metrics.effective import effective_channel
+from metamimo.optimise.lbfgs import minimise, pure
 from metamimo.papers.bound_gaps.stages import OPTION
 from metamimo.papers.bound_gaps.timing import timed
 from metamimo.papers.sim_broadcast_ee import simulate as broadcast
 from metamimo.papers.sim_miso_ee import simulate as miso
 from metamimo.precoders.covariances import energy_efficient_covariances, start_covariances
-from metamimo.problem import Problem, Solution
-from metamimo.randomness import trial_key
+from metamimo.problem import Problem, Status
+from metamimo.randomness import purpose_key, trial_key
 from metamimo.schemes.multistart import best_of_starts
 from metamimo.schemes.registry import SCHEMES
 from metamimo.surfaces.stacked import StackedSurface
@@ -59,17 +60,17 @@ def stage_gaps(experiment: Experiment, task: Task) -> Numbers:
 def gain_gaps(experiment: Experiment, task: Task) -> Numbers:
     """Return one array a variable of `declared.VARIABLES` for the power gain of one user with one antenna.
 
-    The cheap bound takes no prices of the atoms' power. The gain of a design follows from its rate at full power.
+    The cheap bound takes no prices of the atoms' power. The design is the best of ascents of the gain itself over all
+    phases: with several antennas, designs of phases and precoder together end up to 12 % below it.
     """
     scene, choice = miso.scene_of(experiment, task), experiment.schemes[task.scheme]
-    options = tuple(sorted(choice.options.items()))
-    programs = _gain_programs(choice.scheme, options, scene.sizes)
+    programs = _gain_programs(int(choice.options["starts"]), scene.sizes)
     draws = (scene.surface, scene.numbers, scene.seed, _trials(task))
-    (rate, status), design_seconds = timed(programs["design"], *draws, draws=task.chunk)
+    (gain, status), design_seconds = timed(programs["design"], *draws, draws=task.chunk)
     tight, tight_seconds = timed(programs["tight"], *draws, draws=task.chunk)
     cheap, cheap_seconds = timed(programs["cheap"], *draws, draws=task.chunk)
     seconds = {"design": design_seconds, "tight": tight_seconds, "cheap": cheap_seconds}
-    return _row(np.expm1(rate / NAT_TO_BIT), tight, cheap, seconds, status, task.count)
+    return _row(gain, tight, cheap, seconds, status, task.count)
 
 
 def _trials(task: Task) -> Array:
@@ -103,10 +104,6 @@ def _mapped(one: Callable[..., Any]) -> Callable[..., Any]:
     return jax.jit(chunk)
 
 
-def _best(scheme: str, problem: Problem, key: Array, options: tuple) -> Solution:
-    return best_of_starts(SCHEMES.get(scheme), problem, key=key, **dict(options))
-
-
 @functools.cache
 def _stage_programs(scheme: str, sizes: tuple) -> dict[str, Callable[..., Any]]:
     def drawn(surface: Any, numbers: Any, key: Array) -> Problem:
@@ -114,7 +111,7 @@ def _stage_programs(scheme: str, sizes: tuple) -> dict[str, Callable[..., Any]]:
         return replace(problem, consumption=replace(problem.consumption, idle_chains=True))
 
     def design(surface: Any, numbers: Any, key: Array) -> tuple[Array, Array, Array]:
-        found = _best(scheme, drawn(surface, numbers, key), key, ())
+        found = best_of_starts(SCHEMES.get(scheme), drawn(surface, numbers, key), key=key)
         return found.value, found.status, found.design.state[0][0]
 
     def stage(surface: Any, numbers: Any, key: Array, state: Array) -> tuple[Problem, Array, Array, Array]:
@@ -140,10 +137,23 @@ def _stage_programs(scheme: str, sizes: tuple) -> dict[str, Callable[..., Any]]:
 
 
 @functools.cache
-def _gain_programs(scheme: str, options: tuple, sizes: tuple) -> dict[str, Callable[..., Any]]:
-    def design(surface: Any, numbers: Any, key: Array) -> tuple[Array, Array]:
-        found = _best(scheme, miso.draw_problem(surface, numbers, key, *sizes), key, options)
-        return found.value, found.status
+def _gain_programs(starts: int, sizes: tuple) -> dict[str, Callable[..., Any]]:
+    def design(surface: StackedSurface, numbers: Any, key: Array) -> tuple[Array, Array]:
+        problem, feasible = miso.draw_problem(surface, numbers, key, *sizes), surface.feasible
+        rows = problem.link.channel[:, 0] / jnp.sqrt(problem.link.noise_power)
+
+        def loss(p: Array) -> Array:
+            return -jnp.log(squared_norm(surface.apply_rows(feasible.from_real(p.reshape(feasible.shape)), rows)))
+
+        def ascend(key: Array) -> tuple[Array, Array]:
+            start = feasible.to_real(feasible.random(key)).ravel()
+            found = minimise(pure(loss), start, tolerance=1e-8, max_iterations=2000)
+            return found.value, found.flat
+
+        values, flat = jax.lax.map(ascend, jax.random.split(purpose_key(key, "start"), starts))
+        best = values.argmin()
+        status = jnp.where(flat[best], Status.CONVERGED, Status.ITERATION_LIMIT)
+        return problem.limits[0].power[0] * jnp.exp(-values[best]), status
 
     def scaled(surface: StackedSurface, numbers: Any, key: Array) -> tuple[Cascade, Float[Array, ""]]:
         problem = miso.draw_problem(surface, numbers, key, *sizes)

@@ -45,9 +45,8 @@ def sim_gain(mode: str) -> Study:
         Axis(name="n_layers", values=(1, 2, 3, 5) if full else (1, 2), label="Layers $L$"),
         Axis(name="n_ports", values=(1, 6) if full else (6,), label="Antennas"),
     )
-    curve = SchemeChoice(label="Hybrid-Joint, 10 starts", scheme="hybrid-joint", options={"starts": 10})
-    # One user at full power on ports that may use it all: its rate is that of the gain.
-    scenario = SimMiso(n_users=1, objective="sum_rate", min_rate=0.0, port_power_dbm=30.0, power_dbm=30.0)
+    curve = SchemeChoice(label="Best phases, 10 starts", scheme="ascent", options={"starts": 10})
+    scenario = SimMiso(n_users=1)
     ports = axes[1].coordinate("n_ports")
     panels = [Panel(RATIO, fixed={"n_ports": n}, title=f"{n} antennas") for n in ports] + others(n_ports=ports[-1])
     title = "Bounds of the channel gain of one user behind a stack"
