@@ -37,5 +37,5 @@ def upper_bound(problem: Problem, effort: str = "tight") -> Bound | None:
         return None
     least = functools.reduce(jnp.fmin, [bound.value for bound in known])
     # The smallest lies as close as any of them; which one that is, depends on numbers that a program has not seen yet.
-    closest = min((bound.quality for bound in known), key=get_args(Quality).index)
+    closest = min(known, key=lambda bound: get_args(Quality).index(bound.quality)).quality
     return Bound(jnp.where(jnp.isfinite(least), least, jnp.nan), ", or ".join(bound.name for bound in known), closest)
