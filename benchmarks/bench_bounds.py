@@ -6,6 +6,8 @@ import pytest
 from measure import CPU_TIME, interleave, report
 
 from metamimo.bounds.of_problem import upper_bound
+from metamimo.papers.dma_cell_free import simulate as dma
+from metamimo.papers.dma_cell_free.figures import REDUCED
 from metamimo.papers.hmimo_multicell import simulate as cells
 from metamimo.papers.hmimo_multicell.scenario import HolographicCells
 from metamimo.papers.sim_broadcast_ee import simulate as broadcast
@@ -42,12 +44,24 @@ def of_cells(kind, scheme):
     return scheme, lambda key: cells.draw_problem(surface, numbers, key, sizes)
 
 
+def of_slots(**changes):
+    scenario = REDUCED.replace(**changes)
+    surface = dma.antenna_of(scenario)
+    numbers = dma.physical(scenario, surface)
+    sizes = dma.Sizes(scenario.n_users, scenario.taps, scenario.fading, scenario.pathloss)
+    return "network-joint", lambda key: dma.draw_problem(surface, numbers, key, sizes)
+
+
+ONE_LINK = {"n_stations": 1, "n_users": 1, "n_subcarriers": 1}
 CASES = {
     "stack, 2 layers of 36": lambda: of_miso(2),
     "stack, 5 layers of 36": lambda: of_miso(5),
     "broadcast, 4 layers of 100": of_broadcast,
     "Lorentzian cells": lambda: of_cells("Lorentz left", "wmmse-mm"),
     "binary cells": lambda: of_cells("binary left", "wmmse-hc"),
+    "one link of 16 slots": lambda: of_slots(**ONE_LINK),
+    "3 stations of 16 slots, half a wave apart": lambda: of_slots(slot_spacing=0.5),
+    "3 stations of 16 slots": of_slots,
 }
 
 

@@ -10,7 +10,8 @@ import pytest
 from network_problems import network
 
 from metamimo import design
-from metamimo.bounds.of_problem import Bound, upper_bound
+from metamimo.bounds.bound import Bound
+from metamimo.bounds.of_problem import upper_bound
 from metamimo.bounds.weighted import over_weights
 from metamimo.errors import ConfigError, PhysicsWarning
 from metamimo.metrics.evaluate import evaluate

@@ -77,6 +77,24 @@ def test_certificate_is_never_violated(seed: int, level: float, powers: tuple[fl
     assert float(best.gap) == pytest.approx(bound / reached - 1, abs=1e-9)
 
 
+CONVERGED = jax.jit(lambda h, x, fixed, power: energy_efficient_covariances(h, x, fixed, power, tolerance=1e-13))
+
+
+@pytest.mark.parametrize(("fixed", "gap"), [(1e6, 1e-6), (5.0, 1e-5)], ids=["rate", "efficiency"])
+def test_certificate_of_random_covariances_and_of_the_optimum(fixed: float, gap: float) -> None:
+    """Acceptance check 2: 150 points; at so much fixed power the best efficiency is that of the best rate."""
+    power = jnp.asarray(1.0)
+    for seed in range(5):
+        h = jnp.asarray(3 * gaussian(seed, USERS, RX, PORTS))
+        best = CONVERGED(h, start_covariances(h, power), jnp.asarray(fixed), power)
+        reached = float(best.history[-1])
+        assert reached * (1 - 1e-9) <= float(bound_at(h, best.factor, jnp.asarray(fixed), power)) <= reached * (1 + gap)
+        for point in range(30):
+            share = np.random.default_rng(point).random()
+            x = jnp.asarray(scaled(gaussian(100 + point, USERS, RX, RX), share))
+            assert float(bound_at(h, x, jnp.asarray(fixed), power)) >= reached * (1 - 1e-9)
+
+
 def test_certificate_without_limit_power_or_channel() -> None:
     h, x = jnp.asarray(gaussian(1, USERS, RX, PORTS)), jnp.asarray(scaled(gaussian(2, USERS, RX, RX), 1.0))
     limits = [float(bound_at(h, x, FIXED, jnp.asarray(p))) for p in (1e3, 1e9, np.inf)]

@@ -8,11 +8,23 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from metamimo.bounds.dirty_paper import all_phase_bounds
 from metamimo.bounds.parallel import parallel_bound
-from metamimo.bounds.stack import Cascade, Multipliers, Spending, bounds_at, smooth_bound, stack_bounds
+from metamimo.bounds.stack import (
+    Cascade,
+    Multipliers,
+    Spending,
+    bounds_at,
+    gain_bound,
+    gain_bound_at,
+    smooth_bound,
+    stack_bounds,
+)
 
 SEARCH = jax.jit(stack_bounds, static_argnames="max_iterations")
 AT = jax.jit(bounds_at)
+GAIN, GAIN_AT = jax.jit(gain_bound, static_argnames=("tolerance", "max_iterations")), jax.jit(gain_bound_at)
+DIRECT = jax.jit(all_phase_bounds)
 SMOOTH = jax.jit(smooth_bound)
 MUCH = 1e6
 """Fixed power at which the best ratio is that of the best rate."""
@@ -80,13 +92,17 @@ def grid(layers, elements, steps):
     ("layers", "elements", "steps", "mean"), [(1, 3, 100, 1.03), (2, 3, 12, 1.07), (3, 2, 30, 1.08)]
 )
 def test_bound_covers_all_phases_of_tiny_stacks(layers, elements, steps, mean):
-    """Check 4, the worst instance 1.12 in the reference; the common phase of a layer does not count."""
+    """Check 4, for B4 and B7; the common phase of a layer does not count."""
     states, ratios = grid(layers, elements, steps), []
     for seed in range(6):
         stack, spending = cascade(seed, layers, elements), rate_only(2, 10.0)
         bound = in_nats(SEARCH(stack, spending), spending)
         best = apart(products(stack, states), 10.0).max()
         assert best <= bound
+        # B7 alone: with equal gains for all modes, users that decode together are never the smaller bound.
+        norms = [np.linalg.norm(w, 2) ** 2 for w in (stack.first, *stack.hops[: layers - 1])]
+        direct = DIRECT(stack.rows[:, None], jnp.full(2, np.prod(norms)), spending.fixed, spending.total)
+        assert best <= in_nats(direct, spending)
         ratios.append(bound / best)
     assert np.mean(ratios) <= mean
 
@@ -108,6 +124,30 @@ def test_one_user_behind_one_layer_is_covered_closely():
         bound = in_nats(SEARCH(stack, spending), spending)
         best = np.log1p((np.abs(products(stack, states)) ** 2).sum((1, 2))).max()
         assert best <= bound <= 1.02 * best
+
+
+def test_gain_of_one_user_is_the_matched_one_or_close_to_the_best_of_a_grid():
+    """Check 3: B5 is exact with one port and one layer; two ports and four elements against a grid of phases."""
+    options = {"tolerance": 1e-12, "max_iterations": 1000}
+    one = cascade(3, 1, 9, ports=1, receivers=1)
+    matched = np.abs(np.asarray(one.rows)[0] * np.asarray(one.first)[:, 0]).sum() ** 2
+    assert matched <= float(GAIN(one, **options)) <= matched * (1 + 1e-6)
+    states = grid(1, 4, 60)
+    for seed in range(10):
+        stack = cascade(seed, 1, 4, receivers=1)
+        best = (np.abs(products(stack, states)) ** 2).sum((1, 2)).max()
+        assert best <= float(GAIN(stack, **options)) <= 1.01 * best
+
+
+def test_gain_is_bounded_at_any_multipliers():
+    stack = cascade(7, 3, 6, ports=3, receivers=1)
+    rng = np.random.default_rng(0)
+    h = products(stack, np.exp(2j * np.pi * rng.random((2000, 3, 6))))
+    best = (np.abs(h) ** 2).sum((1, 2)).max()
+    for seed in range(50):
+        assert float(GAIN_AT(stack, multipliers(seed, 10.0 ** (seed % 3 - 1)).layers)) >= best
+    few = [float(GAIN(stack, max_iterations=n)) for n in (0, 3, 10, 300)]
+    assert best <= few[3] <= few[2] <= few[1] <= few[0]
 
 
 @pytest.fixture(scope="module")

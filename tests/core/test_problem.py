@@ -123,6 +123,7 @@ def test_solution_prints_one_screen() -> None:
         upper_bound=jnp.asarray(8.4e6), bound_name="norm bound", bound_scope="global",
         bound_quality="moderate",
     )  # fmt: skip
+    assert float(solution.gap) == pytest.approx(1)
     text = str(solution)
     for part in ("4.2 Mbit/J", "raise max_iterations", "7 iterations", "9 evaluations", "1 of 2 users",
                  "accepted power per station [W]: 1", "radiated: 0.8, lost: 0.2",

@@ -83,6 +83,14 @@ def test_the_picture_shows_curves_with_error_bars(folder):
     assert curve.has_yerr
 
 
+def test_an_axis_of_names_is_drawn_with_them(folder):
+    results = open_results(folder)
+    named = results.dataset.assign_coords(atoms=[f"{atoms} atoms" for atoms in results.dataset["atoms"].values])
+    (axes,) = draw(dataclasses.replace(results, dataset=named), [Panel("ee", fixed={"power_dbm": 30.0})]).axes
+    assert [tick.get_text() for tick in axes.get_xticklabels()] == list(named["atoms"].values)
+    np.testing.assert_array_equal(axes.containers[0].lines[0].get_xdata(), axes.get_xticks())
+
+
 def good_has_no_gain(experiment, task):
     results = compute(experiment, task)
     absent = experiment.schemes[task.scheme].label == "good"

@@ -2,7 +2,7 @@
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jaxtyping import Array, Bool, Float
 
 from metamimo.bounds.dipoles import (
     FLAT,
@@ -74,14 +74,20 @@ def balanced_power(network: DipoleNetwork) -> Multipliers:
     freq, bs, _, slots = network.channel.shape
     one = jnp.ones((freq, bs, slots))
 
-    def local(reactive: Float[Array, "#freq #bs 1"]) -> tuple[Array, Array]:
-        alone, coupled, _ = price_parts(network, Multipliers(one, reactive * one, jnp.ones(bs)))
-        spread = jnp.linalg.eigvalsh(alone + coupled)
-        return alone + coupled, spread[..., 0] > FLAT * spread[..., -1]
-
     candidates = jnp.asarray(_REACTIVE)
-    _, positive = jax.vmap(local)(candidates[:, None, None, None])
-    first = jnp.where(positive.any(0), positive.argmax(0), candidates.size - 1)
+
+    def positive(number: Array) -> Bool[Array, "freq bs"]:
+        alone, coupled, _ = price_parts(network, Multipliers(one, candidates[number] * one, jnp.ones(bs)))
+        size = jnp.diagonal(alone + coupled, axis1=2, axis2=3).real.sum(-1)[..., None, None]
+        return jnp.isfinite(jnp.linalg.cholesky(alone + coupled - FLAT * size * jnp.eye(slots))[..., -1, -1].real)
+
+    def lower_it(carry: tuple[Array, Array, Array]) -> tuple[Array, Array, Array]:
+        number, first, done = carry
+        return number + 1, jnp.where(done, first, number), done | positive(number)
+
+    # Most networks are done after one or two candidates, and the rest would cost more than all that follows.
+    begin = (jnp.asarray(0), jnp.zeros((freq, bs), int), jnp.zeros((freq, bs), bool))
+    _, first, _ = jax.lax.while_loop(lambda carry: ~carry[2].all() & (carry[0] < candidates.size), lower_it, begin)
     reactive = candidates[first][..., None] * one
     unpriced = Multipliers(one, reactive, jnp.full(bs, 0.25))
     *moments, currents = price_parts(network, unpriced)

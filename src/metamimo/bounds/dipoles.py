@@ -59,13 +59,13 @@ class DipoleNetwork(eqx.Module):
         feed: F, field at every slot per feed current.
         channel: C, what the receivers of all users get from a moment.
         least_detuning: see `local_power_residuals`; None if slots may be tuned to either side of the resonance, which
-            leaves the first law only.
+            leaves the first law only. One number for all slots, or one for each.
     """
 
     coupling: Complex[Array, "freq bs slot slot"]
     feed: Complex[Array, "freq bs slot feed"]
     channel: Complex[Array, "freq bs receiver slot"]
-    least_detuning: Float[Array, " freq"] | None
+    least_detuning: Float[Array, " freq"] | Float[Array, "freq slot"] | None
 
     @classmethod
     def build(
@@ -75,7 +75,7 @@ class DipoleNetwork(eqx.Module):
         channel: Complex[Array, "freq bs user rx slot"],
         *,
         damping: Float[Array, " freq"],
-        least_detuning: Float[Array, " freq"] | None,
+        least_detuning: Float[Array, " freq"] | Float[Array, "freq slot"] | None,
         power: Float[Array, " bs"],
         noise_power: Float[Array, ""],
     ) -> "DipoleNetwork":
@@ -86,7 +86,7 @@ class DipoleNetwork(eqx.Module):
             feed: field at every slot per ampere of every feed [m^-1].
             channel: voltage at every antenna of the users per dipole moment [V/(A m^2)].
             damping: gamma, the same for all slots [m^-3].
-            least_detuning: see `local_power_residuals`.
+            least_detuning: see `local_power_residuals`; one number for all slots of a station, or one for each.
             power: limit of the squared currents of a base station over all subcarriers [A^2].
             noise_power: of an antenna and subcarrier [V^2].
 
@@ -150,6 +150,8 @@ def bound_at_multipliers(network: DipoleNetwork, multipliers: Multipliers) -> Fl
     lowest = jnp.linalg.eigvalsh(price)[..., 0]
     # The parts may cancel, so it is their size that rounding goes with, not that of their sum.
     size = sum(jnp.sqrt(squared_norm(part, (-2, -1))) for part in parts)
+    # One factorisation after the other: large batches of two kinds at once wait for each other for ever (jaxlib 0.10).
+    multipliers, lowest = jax.lax.optimization_barrier((multipliers, lowest))
     value, _ = lagrangian(network, multipliers)
     # A relative error of the solves moves every eigenvalue by as much, and phi by no more.
     rounding = receivers * 8 * bs * slots * EPS * (size / lowest).max()
@@ -170,7 +172,7 @@ def price_parts(network: DipoleNetwork, multipliers: Multipliers) -> tuple[Array
     """Return what adds up to the prices S_b: of the slots alone, of their coupling, and of the feed currents."""
     sign, least = jnp.zeros(()), jnp.zeros(())
     if network.least_detuning is not None:
-        least = network.least_detuning[:, None, None]
+        least = network.least_detuning.reshape(len(network.least_detuning), 1, -1)
         sign = _sign(least)
     theta = jax.lax.complex(sign * multipliers.reactive, -multipliers.active)[..., None]
     own = multipliers.active + sign * least * multipliers.reactive

@@ -18,7 +18,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Complex, Float, Int
 
-from metamimo.bounds.parallel import efficient_powers, parallel_bound, squared_singular_values
+from metamimo.bounds.parallel import RAISED, efficient_powers, parallel_bound, squared_singular_values
 from metamimo.bounds.priced import safe_eigenvalues
 from metamimo.linalg import cmatmul, hermitian, squared_norm
 from metamimo.optimise.lbfgs import minimise, pure
@@ -103,6 +103,35 @@ def stack_bounds(cascade: Cascade, spending: Spending, *, max_iterations: int = 
     start = jnp.concatenate([jnp.zeros(shape[0] * shape[1]), jnp.full(0 if spending.ports is None else ports, 0.1)])
     found = minimise(pure(value), start, tolerance=_TOLERANCE, max_iterations=max_iterations, memory=20)
     return jnp.fmin(plain, bounds_at(cascade, spending, multipliers(found.x)))
+
+
+def gain_bound(cascade: Cascade, *, tolerance: float = 1e-7, max_iterations: int = 300) -> Float[Array, ""]:
+    """Return what the largest squared singular value of H exceeds for no phases (B5), for one user its power gain.
+
+    Args:
+        cascade: the stack and the channel behind it.
+        tolerance: gain over ten iterations, in the logarithm, at which the search stops.
+        max_iterations: limit of the search for the multipliers; zero is valid, too.
+
+    Returns:
+        The bound, in the units of |rows|^2 times those of the layers.
+    """
+
+    def value(x: Float[Array, " variable"]) -> Float[Array, ""]:
+        d = x.reshape(cascade.room, -1)
+        first = _log_squares(cascade.first, d[0], jnp.zeros(cascade.first.shape[1]))
+        return _logs_behind(cascade, d, _log_squares)[0] + first[0]
+
+    start = jnp.zeros(cascade.room * cascade.rows.shape[1])
+    found = minimise(pure(value), start, tolerance=tolerance, max_iterations=max_iterations, memory=20)
+    return jnp.fmin(gain_bound_at(cascade, start.reshape(cascade.room, -1)), gain_bound_at(cascade, found.x))
+
+
+def gain_bound_at(cascade: Cascade, layers: Float[Array, "..."]) -> Float[Array, ""]:
+    """Return `gain_bound` at any multipliers d of the layers."""
+    d = layers.reshape(cascade.room, -1)
+    first = _raised_logs(cascade.first, d[0], jnp.zeros(cascade.first.shape[1]))
+    return jnp.exp(_logs_behind(cascade, d, _raised_logs)[0] + first[0]) * RAISED
 
 
 def bounds_at(cascade: Cascade, spending: Spending, multipliers: Multipliers) -> Float[Array, " port"]:

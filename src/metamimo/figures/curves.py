@@ -86,12 +86,14 @@ def _draw_panel(results: Results, panel: Panel, axes: "Axes") -> None:
         if not has_values[number]:
             continue
         one = curves.isel(scheme=number)
-        points = one[x].values, one["mean"].values, one["stderr"].values
+        points = _places(one[x].values), one["mean"].values, one["stderr"].values
         # The colour is that of the scheme, not of the next curve, so that all panels agree with one legend.
         axes.errorbar(*points, marker=MARKERS[number % len(MARKERS)], color=f"C{number}", label=label)
     bounded = bool(panel.bound) and _draw_bounds(curves, _along(results.curves(panel.bound), x, panel), x, axes)
     axes.set(xscale=panel.x_scale, yscale=panel.y_scale, xlabel=_label(curves[x].attrs), ylabel=_label(curves.attrs))
-    if panel.x_scale == "linear" and curves[x].dtype.kind in "if":
+    if curves[x].dtype.kind not in "if":
+        axes.set_xticks(_places(curves[x].values), [str(name) for name in curves[x].values], rotation=30, ha="right")
+    elif panel.x_scale == "linear":
         axes.set_xticks(curves[x].values)
     drawn = curves.isel(scheme=np.flatnonzero(has_values))
     counts = drawn["n"].values if has_values.any() else np.zeros(1)
@@ -102,6 +104,11 @@ def _draw_panel(results: Results, panel: Panel, axes: "Axes") -> None:
     note += f", {absent} curve{'s' if absent > 1 else ''} without values" if absent else ""
     note += "\ndashed: no design exceeds it" if bounded else ""
     axes.set_title(f"{panel.title}\n{note}" if panel.title else note, fontsize="small")
+
+
+def _places(values: np.ndarray) -> np.ndarray:
+    """Return where the points of an axis stand: numbers at their place, names side by side."""
+    return values if values.dtype.kind in "if" else np.arange(len(values))
 
 
 def _along(curves: "xr.Dataset", x: str, panel: Panel) -> "xr.Dataset":
@@ -123,7 +130,7 @@ def _draw_bounds(curves: "xr.Dataset", bounds: "xr.Dataset", x: str, axes: "Axes
         mean, bound = (each["mean"].isel(scheme=number).values for each in (curves, bounds))
         close = np.where(bound <= SHOWN_BOUND * mean, bound, np.nan)
         if np.isfinite(close).any() and not any(np.array_equal(close, one, equal_nan=True) for one in drawn):
-            axes.plot(curves[x].values, close, linestyle="--", color=f"C{number}", linewidth=1)
+            axes.plot(_places(curves[x].values), close, linestyle="--", color=f"C{number}", linewidth=1)
             drawn.append(close)
     return bool(drawn)
 

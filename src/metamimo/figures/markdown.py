@@ -10,6 +10,9 @@ from metamimo.experiments.claims import Verdict
 from metamimo.figures.claim_table import MARKS, measured
 from metamimo.figures.committed import Cell, Curves
 
+_EQUAL = 1e-12
+"""Standard error over mean that is nothing but rounding of equal numbers."""
+
 
 def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
     """Return a Markdown table as lines.
@@ -49,6 +52,8 @@ def cell_text(cell: Cell, usual: int) -> str:
     '20.21 ± 0.23 (n = 198, 2 excluded)'
     >>> cell_text(Cell("a", (), 1, 0, 1116352.0, math.nan), usual=1)
     '1,116,352'
+    >>> cell_text(Cell("a", (), 200, 0, 0.0709547, 1e-18), usual=200)  # the same in all realisations
+    '0.07095'
     """
     notes = [] if cell.n == usual else [f"n = {cell.n}"]
     notes += [f"{cell.excluded} excluded"] if cell.excluded else []
@@ -120,8 +125,10 @@ def _with_error(mean: float, stderr: float) -> str:
         return "none"
     if not math.isfinite(stderr):
         return f"{mean:,.0f}" if mean.is_integer() else f"{mean:.4g}"
+    if stderr <= _EQUAL * abs(mean):
+        return f"{mean:.4g}"
     # Two significant digits of the error decide how many of the mean are shown.
-    digits = max(0, 1 - math.floor(math.log10(stderr))) if stderr > 0 else 3
+    digits = max(0, 1 - math.floor(math.log10(stderr)))
     return f"{mean:.{digits}f} ± {stderr:.{digits}f}"
 
 

@@ -5,7 +5,7 @@ import hashlib
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 import jax
 import jax.numpy as jnp
@@ -13,7 +13,8 @@ import numpy as np
 from jaxtyping import Array, Float, Int, Key
 
 from metamimo.batching import map_realisations
-from metamimo.bounds.of_problem import Effort, upper_bound
+from metamimo.bounds.bound import Effort
+from metamimo.bounds.of_problem import upper_bound
 from metamimo.experiments.config import SchemeChoice
 from metamimo.experiments.tasks import Task
 from metamimo.metrics.evaluate import evaluate
@@ -47,7 +48,7 @@ class Scene:
         sizes: last arguments of `draw`.
         surface, numbers: its first two arguments.
         seed: seed of the experiment.
-        effort: spent on the bounds of its problems, see `upper_bound`.
+        effort: spent on the bounds of its problems, see `upper_bound`, or `none`.
         view: what the designer sees; designs are scored, and bounded, on the truth that `draw` returns.
     """
 
@@ -56,7 +57,7 @@ class Scene:
     surface: Surface
     numbers: Any
     seed: int
-    effort: Effort = "tight"
+    effort: Effort | Literal["none"] = "tight"
     view: View = all_is_known
     digest: bytes = field(init=False)
 
@@ -107,6 +108,8 @@ def bounds_of_chunk(scene: Scene, trials: tuple[int, ...]) -> np.ndarray:
 
 def compute_bounds(scene: Scene, trials: tuple[int, ...]) -> np.ndarray:
     """Return what no design of these trials exceeds [Mbit/J, or bit/s/Hz], nan where nothing is known."""
+    if scene.effort == "none":
+        return np.full(len(trials), np.nan)
     program = _bounds(scene.draw, scene.sizes, scene.effort)
     return np.asarray(program(scene.surface, scene.numbers, scene.seed, jnp.asarray(trials)))
 

@@ -89,11 +89,15 @@ FIGURES |= {
     )
 }
 FIGURES |= {
-    f"bounds/{name}": Entry("metamimo.papers.bound_gaps.gaps", name.replace("-", "_"), title)
-    for name, title in (
-        ("hmimo", "Bounds of several cells, over the best design"),
-        ("sim-broadcast", "Bounds of a stack that serves users with several antennas, over the best design"),
-        ("sim-miso", "Bounds of a stack that serves single antennas, over the best design"),
+    f"bounds/{name}": Entry(f"metamimo.papers.bound_gaps.{module}", name.replace("-", "_"), title)
+    for name, module, title in (
+        ("blocks", "blocks", "Bounds of quadratics of one block, over their optima"),
+        ("dma", "slots", "Bounds of stations with parallel-plate antennas, over the best design"),
+        ("hmimo", "gaps", "Bounds of several cells, over the best design"),
+        ("sim-broadcast", "gaps", "Bounds of a stack that serves users with several antennas, over the best design"),
+        ("sim-gain", "stages", "Bounds of the channel gain of one user behind a stack, over the best design"),
+        ("sim-miso", "gaps", "Bounds of a stack that serves single antennas, over the best design"),
+        ("stages", "stages", "Bounds of the digital stage with the phases held, over what it finds"),
     )
 }
 

@@ -107,6 +107,11 @@ class Solution(eqx.Module):
     bound_scope: Literal["", "global", "stage"] = eqx.field(static=True, default="")
     bound_quality: str = eqx.field(static=True, default="")
 
+    @property
+    def gap(self) -> Float[Array, ""]:
+        """Share of the value by which the optimum of `bound_scope` may exceed it; nan where nothing is known."""
+        return self.upper_bound / self.value - 1
+
     def __str__(self) -> str:
         """Return one readable screen."""
         unit, scale = ("Mbit/J", 1e-6) if self.objective == "energy_efficiency" else ("bit/s/Hz", 1.0)

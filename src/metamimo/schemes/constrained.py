@@ -4,8 +4,8 @@ import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Complex, Float, Inexact, Int
 
-from metamimo.bounds.of_problem import channel_and_gains
 from metamimo.bounds.rate_targets import targets_are_impossible
+from metamimo.bounds.station import channel_and_gains
 from metamimo.conventions import NAT_TO_BIT
 from metamimo.errors import ConfigError
 from metamimo.linalg import squared_norm

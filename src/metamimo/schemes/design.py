@@ -6,7 +6,8 @@ from typing import Any, get_args
 import jax
 from jaxtyping import Array, Key
 
-from metamimo.bounds.of_problem import Effort, upper_bound
+from metamimo.bounds.bound import Effort
+from metamimo.bounds.of_problem import upper_bound
 from metamimo.conventions import require_x64
 from metamimo.errors import ConfigError, PhysicsWarning
 from metamimo.metrics.physics import physics_warnings

@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Key
 
-from metamimo.bounds.of_problem import Bound
+from metamimo.bounds.bound import Bound
 from metamimo.errors import ConfigError
 from metamimo.problem import Problem, Solution
 

@@ -1,14 +1,13 @@
 """Bounds against the best of several designs, with the time of both (specification of bounds, section 9)."""
 
 import importlib
-import itertools
-from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from metamimo.experiments.claims import Claim
-from metamimo.experiments.config import Axis, Experiment, Scalar, Scenario, SchemeChoice, scenario_at
-from metamimo.experiments.study import Panel, Study, Variable
-from metamimo.papers.checks import Samples, all_positive, at_point, none_above
+from metamimo.experiments.config import Axis, Experiment, SchemeChoice, scenario_at
+from metamimo.experiments.study import Panel, Study
+from metamimo.papers.bound_gaps.declared import MODERATE, RATIO, Points, others, room, study
+from metamimo.papers.checks import all_positive, at_point
 from metamimo.papers.hmimo_multicell.scenario import HolographicCells
 from metamimo.papers.sim_broadcast_ee.scenario import SimBroadcast
 from metamimo.papers.sim_miso_ee.scenario import SimMiso
@@ -19,21 +18,6 @@ if TYPE_CHECKING:
     import numpy as np
 
     from metamimo.experiments.tasks import Task
-
-RATIO = "tight_over_design"
-VARIABLES = (
-    Variable(RATIO, unit="", long_name="Tight bound over best design"),
-    Variable("cheap_over_design", unit="", long_name="Cheap bound over best design"),
-    Variable("seconds_tight", unit="s", long_name="Time of the tight bound", promised=False),
-    Variable("seconds_cheap", unit="s", long_name="Time of the cheap bound", promised=False),
-    Variable("seconds_design", unit="s", long_name="Time of all starts of the design", promised=False),
-    Variable("design_over_tight", unit="", long_name="Best design over tight bound"),
-    Variable("status", dtype="int32", long_name="Status (0: converged)"),
-)
-SEED = 77
-TRIALS, QUICK_TRIALS = 20, 2
-MODERATE = 1.3
-"""Bound over design up to which a bound is called moderate."""
 
 
 def sim_miso(mode: str) -> Study:
@@ -50,9 +34,9 @@ def sim_miso(mode: str) -> Study:
         for objective in axes[2].coordinate("objective")
         for power in axes[1].coordinate("power_dbm")
     ]
-    panels += _others(power_dbm=30.0, objective="energy_efficiency")
+    panels += others(power_dbm=30.0, objective="energy_efficiency")
     title = "Bounds of a stack that serves single antennas"
-    return _study("sim-miso", title, SimMiso(), axes, (choice,), mode, compute_sim_miso, panels, _moderate_at_30_dbm)
+    return study("sim-miso", title, SimMiso(), axes, (choice,), mode, compute_sim_miso, panels, _moderate_at_30_dbm)
 
 
 def sim_broadcast(mode: str) -> Study:
@@ -70,10 +54,10 @@ def sim_broadcast(mode: str) -> Study:
         Panel(RATIO, x="power_dbm", fixed={"kernel": kernel}, title=str(kernel))
         for kernel in axes[0].coordinate("kernel")
     ]
-    panels += _others("power_dbm", kernel="sampled")
+    panels += others("power_dbm", kernel="sampled")
     scenario = SimBroadcast() if full else SimBroadcast(n_elements=16, n_layers=2)
     title = "Bounds of a stack that serves users with several antennas"
-    return _study("sim-broadcast", title, scenario, axes, curves, mode, compute_sim_broadcast, panels, _no_more)
+    return study("sim-broadcast", title, scenario, axes, curves, mode, compute_sim_broadcast, panels, _no_more)
 
 
 def hmimo(mode: str) -> Study:
@@ -91,8 +75,8 @@ def hmimo(mode: str) -> Study:
         )
     )
     title = "Bounds of several cells"
-    panels = [Panel(RATIO), *_others()]
-    return _study("hmimo", title, HolographicCells(), axes, curves, mode, compute_hmimo, panels, _no_more)
+    panels = [Panel(RATIO), *others()]
+    return study("hmimo", title, HolographicCells(), axes, curves, mode, compute_hmimo, panels, _no_more)
 
 
 def compute_sim_miso(experiment: Experiment, task: "Task") -> "Mapping[str, np.ndarray]":
@@ -117,59 +101,14 @@ def _compared(paper: str, value: str, experiment: Experiment, task: "Task") -> "
     return importlib.import_module("metamimo.papers.bound_gaps.simulate").compared(simulate, value, experiment, task)
 
 
-def _others(x: str = "", **fixed: Scalar) -> list[Panel]:
-    """Return panels of the cheap bound, and of all times."""
-    shown = [Panel("cheap_over_design", x=x, fixed=fixed)]
-    times = ("seconds_design", "seconds_tight", "seconds_cheap")
-    return shown + [Panel(name, x=x, fixed=fixed, y_scale="log") for name in times]
-
-
-def _study(
-    figure: str,
-    title: str,
-    scenario: Scenario,
-    axes: tuple[Axis, ...],
-    curves: tuple[SchemeChoice, ...],
-    mode: str,
-    compute: Callable[..., "Mapping[str, np.ndarray]"],
-    panels: list[Panel],
-    more: Callable[[tuple[SchemeChoice, ...], list[dict]], tuple[Claim, ...]],
-) -> Study:
-    names, grids = [axis.name for axis in axes], [axis.coordinate(axis.name) for axis in axes]
-    points = [dict(zip(names, values, strict=True)) for values in itertools.product(*grids)]
-    shares = {
-        f"{curve.label} at {point}": at_point(curve.label, point, "design_over_tight")
-        for curve in curves
-        for point in points
-    }
-    note = "largest over all realisations, not a mean"
-    never = Claim(
-        "never", "no design exceeds its bound", "design over bound at most 1 + 1e-9", none_above(shares, 1 + 1e-9, note)
-    )
-    checks = (never, *more(curves, points))
-    trials = TRIALS if mode == "full" else QUICK_TRIALS
-    experiment = Experiment(
-        name=f"bounds/{figure}",
-        title=title,
-        scenario=scenario,
-        axes=axes,
-        schemes=curves,
-        trials=trials,
-        chunk=trials,
-        seed=SEED,
-        claims=tuple(claim.id for claim in checks),
-    )
-    return Study(experiment, compute, VARIABLES, RATIO, panels=tuple(panels), claims=checks)
-
-
-def _no_more(curves: tuple[SchemeChoice, ...], points: list[dict]) -> tuple[Claim, ...]:
+def _no_more(curves: tuple[SchemeChoice, ...], points: Points) -> tuple[Claim, ...]:
     return ()
 
 
-def _moderate_at_30_dbm(curves: tuple[SchemeChoice, ...], points: list[dict]) -> tuple[Claim, ...]:
+def _moderate_at_30_dbm(curves: tuple[SchemeChoice, ...], points: Points) -> tuple[Claim, ...]:
     """Return the claim behind the class of the bound of stacks that serve single antennas."""
-    room = {
-        f"{curve.label} at {point}": _room(at_point(curve.label, point, RATIO))
+    rooms = {
+        f"{curve.label} at {point}": room(at_point(curve.label, point, RATIO), MODERATE)
         for curve in curves
         for point in points
         if point["power_dbm"] == 30.0 and point["n_layers"] >= 2
@@ -179,10 +118,6 @@ def _moderate_at_30_dbm(curves: tuple[SchemeChoice, ...], points: list[dict]) ->
             "moderate",
             "from two layers on and at 30 dBm the tight bound lies within 30 % of the best design",
             f"{MODERATE:g} minus the ratio > 0",
-            all_positive(room),
+            all_positive(rooms),
         ),
     )
-
-
-def _room(ratio: Samples) -> Samples:
-    return lambda results: MODERATE - ratio(results)

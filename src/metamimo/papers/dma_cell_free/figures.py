@@ -36,7 +36,7 @@ VARIABLES = (
     Variable("iterations", dtype="int32", long_name="Iterations"),
     Variable("exchanges", dtype="int32", long_name="Exchanges of amplitudes, or evaluations of the objective"),
     Variable("start_spread", unit="bit/s/Hz", long_name="Best minus worst start"),
-    Variable("upper_bound", unit="bit/s/Hz", long_name="Sum rate that no design exceeds (none is known)"),
+    Variable("upper_bound", unit="bit/s/Hz", long_name="Sum rate that no design exceeds (none that is useful)"),
     Variable("seconds", unit="s", long_name="Wall time of a realisation", promised=False),
 )
 
