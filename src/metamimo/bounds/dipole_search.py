@@ -20,7 +20,7 @@ from metamimo.optimise.lbfgs import minimise, pure
 _BARRIERS = (1e-4, 1e-5)
 """Weight of -ln|S|, one search each: without it the search stalls where a price is nearly singular."""
 _MEMORY = 50
-"""Steps that the search remembers: with 20 it takes up to twice as long."""
+"""Steps that a search to the end remembers: with 20 it takes up to twice as long."""
 _REACTIVE = tuple(10.0**-power for power in range(3, 12))
 """nu over lambda at the start: the first one that leaves the price of the moments positive."""
 _ROOM = 1.5
@@ -29,13 +29,16 @@ _LEVELS = tuple(10.0 ** (power / 10) for power in range(-400, 1))
 """Common factors of all multipliers that the start tries: subradiant modes make gain and budget large, so far down."""
 
 
-def dipole_bound(network: DipoleNetwork, *, tolerance: float = 1e-6, max_iterations: int = 2000) -> Float[Array, ""]:
+def dipole_bound(
+    network: DipoleNetwork, *, tolerance: float = 1e-6, max_iterations: int = 2000, memory: int = _MEMORY
+) -> Float[Array, ""]:
     """Return a number that the sum rate of no tuning and no precoders exceeds (specification of bounds, B24).
 
     Args:
         network: see `metamimo.bounds.dipoles`.
         tolerance: gain over ten iterations, relative to the bound at the start, at which each search stops.
         max_iterations: limit of each search; zero is valid, too.
+        memory: steps that a search remembers; fewer cost less each, and more of them are taken.
 
     Returns:
         The least bound at the prices found, the mean over subcarriers [nat per channel use]; infinite if none is known.
@@ -55,7 +58,7 @@ def dipole_bound(network: DipoleNetwork, *, tolerance: float = 1e-6, max_iterati
             bound, volume = lagrangian(network, unpack(x, scale, network))
             return bound / first - barrier * volume
 
-        x = minimise(pure(value), x, tolerance=tolerance, max_iterations=max_iterations, memory=_MEMORY).x
+        x = minimise(pure(value), x, tolerance=tolerance, max_iterations=max_iterations, memory=memory).x
         return x, bound_at_multipliers(network, unpack(x, scale, network))
 
     _, found = jax.lax.scan(sharpen, pack(start, scale), jnp.asarray(_BARRIERS))

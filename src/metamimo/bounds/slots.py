@@ -33,14 +33,14 @@ def bound_of_slots(problem: Problem, effort: Effort) -> Bound | None:
     # All streams, users and subcarriers share one state, which the relaxation does not see: with one it is close.
     # With more it stays half as much again as a design and up to four times it, so the last per cents are not sought.
     single = freq * users * rx == 1
-    tolerance, steps = (1e-5, 500) if single else (1e-3, 100)
+    tolerance, steps = (1e-4, 300) if single else (1e-3, 100)
 
     def of_users(heard: Bool[Array, " user"]) -> Float[Array, ""]:
         rows = jnp.where(jnp.repeat(heard, rx)[:, None], network.channel, 0)
         some = DipoleNetwork(network.coupling, network.feed, rows, network.least_detuning)
         if effort == "cheap":
             return bound_at_multipliers(some, balanced_power(some))
-        return dipole_bound(some, tolerance=tolerance, max_iterations=steps)
+        return dipole_bound(some, tolerance=tolerance, max_iterations=steps, memory=20)
 
     value = over_weights(of_users, problem.link.weights) * NAT_TO_BIT
     return Bound(value, "power conserved slot by slot", "moderate" if single and effort == "tight" else "loose")
