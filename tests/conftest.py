@@ -48,7 +48,7 @@ def _set_environment() -> None:
     os.environ.setdefault(
         "XLA_FLAGS",
         "--xla_cpu_multi_thread_eigen=false --xla_backend_optimization_level=0 --xla_cpu_use_fusion_emitters=false "
-        "--xla_cpu_parallel_codegen_split_count=1",
+        "--xla_cpu_enable_concurrency_optimized_scheduler=false --xla_cpu_parallel_codegen_split_count=1",
     )
 
 

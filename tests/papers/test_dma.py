@@ -15,6 +15,7 @@ from metamimo.experiments.tasks import Task, all_tasks, program_of
 from metamimo.papers import registry
 from metamimo.papers.chunks import all_is_known
 from metamimo.papers.dma_cell_free import claims, simulate
+from metamimo.papers.dma_cell_free.figures import CHECKPOINTS
 from metamimo.papers.dma_cell_free.scenario import CellFreeDma
 from metamimo.problem import Status
 from metamimo.randomness import trial_key
@@ -45,7 +46,7 @@ def test_study_declares_what_it_computes(figure, mode):
     # Budgets, errors and noise are traced: one program a curve.
     assert len({program_of(experiment, task) for task in all_tasks(experiment)}) == len(experiment.schemes)
     if mode == "full":
-        assert experiment.trials == 100
+        assert experiment.trials == (20 if figure.endswith("messages") else 100)
         assert experiment.scenario == CellFreeDma()
 
 
@@ -252,3 +253,38 @@ def test_every_claim_is_broken_once():
     crossed = {**GAPS, claims.FRESH: [17.43, 18.0, 14.87]}
     stored = results("csi_error", ERRORS, {"sum_rate": crossed})
     assert [item.verdict.holds for item in evaluate(claims.fig1_delta(ERRORS), stored)] == [False]
+
+
+def on_messages(**changes):
+    """Return the verdicts on rates that rise with the iterations, a share of 0.8 of the gap closed."""
+    curves = {claims.PERFECT: (10.0, 11.0), claims.LINEAR_STEPS: (8.0, 10.0), claims.QUASI_NEWTON: (12.0, 18.0)}
+    curves |= {claims.BENCHMARK: (9.0, 20.0)} | changes
+    table = results("power_dbm", POWERS, {"sum_rate": {name: [last] * 3 for name, (_, last) in curves.items()}})
+    rng, steps = np.random.default_rng(2), len(CHECKPOINTS)
+    share = np.minimum(np.maximum(np.array(CHECKPOINTS) - 200, 0) / 800, 1)
+    means = np.array([first + (last - first) * share for first, last in curves.values()])
+    spread = 0.01 * rng.standard_normal((len(curves), len(POWERS), 24, steps))
+    table.dataset["history"] = (("scheme", "power_dbm", "trial", "checkpoint"), means[:, None, None] + spread)
+    study = registry.load("dma-cell-free/messages", "quick")
+    return {claim.id: verdict.holds for claim, verdict in zip(study.claims, evaluate(study.claims, table), strict=True)}
+
+
+def test_claims_on_messages():
+    assert on_messages() == {"M-above": True, "M-gap": True, "M-steps": True}
+    assert on_messages(**{claims.QUASI_NEWTON: (12.0, 13.0)})["M-gap"] is False
+    assert on_messages(**{claims.QUASI_NEWTON: (9.0, 18.0)})["M-above"] is False
+    assert on_messages(**{claims.LINEAR_STEPS: (8.0, 11.5)})["M-steps"] is False
+
+
+def test_messages_keep_the_history_of_every_curve():
+    study = registry.load("dma-cell-free/messages", "quick").with_scenario(TOY)
+    for number, choice in enumerate(study.experiment.schemes):
+        short = {"max_iterations": 6} | ({"first_steps": 4} if choice.scheme == "cell-free-joint" else {})
+        schemes = tuple(
+            c.model_copy(update={"options": {**c.options, **short}}) if c is choice else c
+            for c in study.experiment.schemes
+        )
+        experiment = study.experiment.model_copy(update={"schemes": schemes})
+        values = study.compute(experiment, Task(number, (1,), 0, 2, 2))
+        assert values["history"].shape == (2, len(CHECKPOINTS))
+        np.testing.assert_allclose(values["history"].max(1), values["sum_rate"], rtol=1e-9)

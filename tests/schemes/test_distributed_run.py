@@ -139,18 +139,6 @@ def test_a_ring_descends_as_well(workers):
     assert report.traffic.numbers == amplitudes + products
 
 
-def _die_in_iteration(number, last):
-    """Let the station of this process end it, the hard way."""
-    plain = StationProcess.aim
-
-    def deadly(self, t):
-        if t == last and self._number == number:
-            os._exit(1)
-        return plain(self, t)
-
-    StationProcess.aim = deadly
-
-
 def prepared(workers, trap, *arguments):
     """Set a trap on all workers, once as many live as are needed."""
     for _ in range(100):
@@ -160,29 +148,6 @@ def prepared(workers, trap, *arguments):
             workers.run(trap, *arguments)
             return
         time.sleep(0.1)
-
-
-@pytest.mark.parametrize(("form", "on_failure"), [("cpu", "raise"), ("ring", "continue")])
-def test_a_station_that_dies_is_named_or_left_behind(workers, form, on_failure):
-    prepared(workers, _die_in_iteration, 2, 3)
-
-    def attempt():
-        return run_distributed(problem(), key=KEY, client=workers, form=form, on_failure=on_failure, **OPTIONS)
-
-    if on_failure == "raise":
-        with pytest.raises(MetamimoError, match=r"lost in iteration 3: station 2 .*on_failure='continue'"):
-            attempt()
-        return
-    report = attempt()
-    assert [(f.station, f.iteration) for f in report.failures] == [(2, 3)]
-    history = np.asarray(report.solution.history)
-    np.testing.assert_allclose(history[:3], np.asarray(here().solution.history)[:3], rtol=1e-11)
-    assert history[3] < history[2]
-    assert (np.diff(history[3:]) >= 0).all()
-    design = report.solution.design
-    silent = ~np.asarray(design.precoder).any((0, 2, 3, 4))
-    np.testing.assert_array_equal(silent, [False, False, True, False])
-    assert float(report.solution.value) == pytest.approx(float(evaluate(problem(), design).sum_rate), rel=1e-12)
 
 
 def _die_at_a_turn(number, last):
@@ -208,6 +173,41 @@ def test_the_others_descend_without_a_station_that_dies(workers):
     assert len(history) == len(whole)
     silent = ~np.asarray(report.solution.design.precoder).any((0, 2, 3, 4))
     np.testing.assert_array_equal(silent, [False, False, True, False])
+
+
+def _die_in_iteration(number, last):
+    """Let the station of this process end it, the hard way."""
+    plain = StationProcess.aim
+
+    def deadly(self, t):
+        if t == last and self._number == number:
+            os._exit(1)
+        return plain(self, t)
+
+    StationProcess.aim = deadly
+
+
+@pytest.mark.parametrize(("form", "on_failure"), [("cpu", "raise"), ("ring", "continue")])
+def test_a_station_that_dies_is_named_or_left_behind(workers, form, on_failure):
+    prepared(workers, _die_in_iteration, 2, 3)
+
+    def attempt():
+        return run_distributed(problem(), key=KEY, client=workers, form=form, on_failure=on_failure, **OPTIONS)
+
+    if on_failure == "raise":
+        with pytest.raises(MetamimoError, match=r"lost in iteration 3: station 2 .*on_failure='continue'"):
+            attempt()
+        return
+    report = attempt()
+    assert [(f.station, f.iteration) for f in report.failures] == [(2, 3)]
+    history = np.asarray(report.solution.history)
+    np.testing.assert_allclose(history[:3], np.asarray(here().solution.history)[:3], rtol=1e-11)
+    assert history[3] < history[2]
+    assert (np.diff(history[3:]) >= 0).all()
+    design = report.solution.design
+    silent = ~np.asarray(design.precoder).any((0, 2, 3, 4))
+    np.testing.assert_array_equal(silent, [False, False, True, False])
+    assert float(report.solution.value) == pytest.approx(float(evaluate(problem(), design).sum_rate), rel=1e-12)
 
 
 def test_fewer_bits_a_message_cost_rate():

@@ -14,7 +14,11 @@ from metamimo.bounds.of_problem import upper_bound
 from metamimo.schemes.registry import SCHEMES
 from metamimo.surfaces.parallel_plate import ParallelPlateDMA
 
-SHORT = {"ssca": {"max_iterations": 20}, "network-joint": {"max_iterations": 40}}
+SHORT = {
+    "cell-free-joint": {"first_steps": 10, "max_iterations": 30},
+    "network-joint": {"max_iterations": 40},
+    "ssca": {"max_iterations": 20},
+}
 """A bound holds for designs that are not finished, too."""
 SURFACE = ParallelPlateDMA.on_grid(
     4, 2, 7.5e-3, frequencies=np.array([9.98e9, 10.02e9]), height=5e-3, resonance=10.1e9, guide_modes=2
