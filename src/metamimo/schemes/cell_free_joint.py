@@ -85,8 +85,9 @@ def cell_free_joint(
     begin = jax.vmap(partial(free_coordinates, rules, surface))(points)
 
     def objective(x: Float[Array, " n"]) -> Float[Array, ""]:
-        sent = jax.vmap(partial(amplitudes, rules, surface))(stations, network.channels, x.reshape(begin.shape))
-        return loss(rules, sent.sum(0))
+        # One station after another, as in `CellFreeNetwork.listen`.
+        each = stations, network.channels, x.reshape(begin.shape)
+        return loss(rules, jax.lax.map(lambda own: amplitudes(rules, surface, *own), each).sum(0))
 
     found = minimise(
         pure(objective), begin.ravel(), tolerance=window * tolerance, window=window, max_iterations=max_iterations
