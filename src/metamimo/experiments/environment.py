@@ -13,8 +13,8 @@ from pathlib import Path
 DECIDE_BITS = ("JAX_ENABLE_X64", "XLA_FLAGS", "OPENBLAS_NUM_THREADS")
 # One thread a process. Level 1 and the older emitters compile these programs in a third of the time that the defaults
 # take, and they run faster (measured: SIM-LP 115 instead of 138 us an iteration, Hybrid-Joint 66 instead of 105). The
-# order of operations for one thread keeps small ones from being spread over several: no bit changes, and an iteration
-# of WMMSE-MM takes 83 us of CPU time instead of 113.
+# order of operations for one thread keeps small ones from being spread over several: an iteration of WMMSE-MM takes
+# 83 us of CPU time instead of 113.
 _XLA_FLAGS = {
     "--xla_cpu_multi_thread_eigen": "false",
     "--xla_backend_optimization_level": "1",
